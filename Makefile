@@ -1,0 +1,78 @@
+# Everything starts from Python 3.11 or newer, make and git; `make help` lists the verbs.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" PIP_CONFIG_FILE=/dev/null \
+	../$(BIN)/python -m piptools compile --quiet --generate-hashes --allow-unsafe \
+	--strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+# What a production host would have: `check --deploy` must find nothing to say.
+PRODUCTION := NIGHTSHIFT_ENVIRONMENT=production DEBUG=false \
+	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
+	ALLOWED_HOSTS=nightshift.example SITE_URL=https://nightshift.example \
+	CSRF_TRUSTED_ORIGINS=https://nightshift.example DATABASE_URL=sqlite://:memory:
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run night test check bench requirements counterparts
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
+		| while IFS='|' read -r verb what; do printf '%-20s %s\n' "$$verb" "$$what"; done
+
+setup: $(INSTALLED) ## Make .venv and install requirements/dev.txt into it
+
+run: $(INSTALLED) ## Seed the demo, let the first night run, keep serving until Ctrl-C
+	@exec $(BIN)/python -m project.demo run
+
+night: $(INSTALLED) ## The same night, finite: every scheduled job once, and its outcome
+	@exec $(BIN)/python -m project.demo night
+
+test: $(INSTALLED) counterparts ## The whole suite on SQLite, then on PostgreSQL
+	@failed=0; \
+	echo "== Tests on SQLite"; \
+	$(BIN)/python -m pytest -n 2 --dist worksteal || failed=1; \
+	echo "== Tests on PostgreSQL"; \
+	$(BIN)/python -m pytest -n 2 --dist worksteal --postgres || failed=1; \
+	exit $$failed
+
+check: $(INSTALLED) ## Style, types, floors, migrations and production settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
+	@echo "manage.py check --deploy, as in production"
+	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: $(INSTALLED) ## Measure the rent cycle on both databases beside hand-written SQL
+	@exec $(BIN)/python -m benchmarks
+
+requirements: ## Compile requirements/*.txt again from the *.in files (after editing one)
+	cd requirements && for set in base production dev; do \
+		$(COMPILE) --output-file=$$set.txt $$set.in || exit 1; done
+
+# Made anew only when the requirements are newer than the last complete installation.
+$(INSTALLED): requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "Nightshift needs Python 3.11 or newer, and there is no $(PYTHON) here."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Nightshift needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+			"Say which to use: make setup PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "This Python cannot make a virtual environment." \
+			"On Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@echo "Installing what Nightshift needs into .venv (once, about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements/dev.txt
+	@touch $@
+
+# The browser that tests drive comes from Debian. Elsewhere those tests say that they are left out.
+counterparts:
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
+		echo "Installing Chromium for the browser tests"; mkdir -p var; \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y --no-install-recommends chromium; } >var/apt.log 2>&1 \
+		|| echo "Chromium could not be installed (var/apt.log); its tests will be left out."; \
+	fi

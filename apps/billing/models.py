@@ -1,0 +1,363 @@
+"""The ledger of what a firm's customers owe the firm. One for every product (spec B2.3)."""
+
+from datetime import date
+from typing import Self
+
+from django.db import models
+from django.db.models import F, Q
+from moneyed import Money
+
+from apps.contacts.models import Contact
+from apps.core import money
+from apps.core.fields import Dated
+from apps.firms.models import Firm, validate_currency
+
+
+class BillingAccount(Dated):
+    """A customer's account with a firm, in one currency."""
+
+    class AutopayTiming(models.TextChoices):
+        ISSUE = "issue"
+        DUE = "due"
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="billing_accounts")
+    contact = models.ForeignKey(Contact, models.PROTECT, related_name="billing_accounts")
+    currency = models.CharField(max_length=3, validators=[validate_currency])
+    autopay_enabled = models.BooleanField(default=False)
+    autopay_timing = models.CharField(
+        max_length=5, choices=AutopayTiming, default=AutopayTiming.DUE
+    )
+    # The sum of the account's AccountCredit rows, kept beside them so that the database can
+    # refuse to spend more than there is.
+    credit_minor = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["firm", "contact", "currency"], name="billing_account_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(credit_minor__gte=0),
+                name="billing_account_credit_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contact} ({self.currency})"
+
+    @property
+    def credit(self) -> Money:
+        return money.from_minor(self.credit_minor, self.currency)
+
+
+class NumberSequence(models.Model):
+    """The next number of a firm's series in a year; row-locked until the commit: no gaps."""
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
+    series = models.CharField(max_length=12)
+    year = models.PositiveSmallIntegerField()
+    next_number = models.PositiveBigIntegerField(default=1)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["firm", "series", "year"], name="billing_sequence_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series}-{self.year}"
+
+
+class InvoiceQuerySet(models.QuerySet["Invoice"]):
+    def for_firm(self, firm: Firm) -> Self:
+        return self.filter(firm=firm)
+
+    def collectable(self) -> Self:
+        """Issued, not void, and something is still owed."""
+        return self.filter(status__in=Invoice.COLLECTABLE, balance_minor__gt=0)
+
+    def undisputed(self, *, on: date) -> Self:
+        """Neither in dispute nor on a payment plan that pauses dunning on that day."""
+        return self.filter(in_dispute=False).filter(
+            Q(dunning_paused_until=None) | Q(dunning_paused_until__lt=on)
+        )
+
+
+class Invoice(Dated):
+    """A claim against a customer. Once issued its lines only grow; corrections are rows."""
+
+    class Kind(models.TextChoices):
+        PACKAGE = "package"
+        RENT = "rent"
+        WORK = "work"
+        MANUAL = "manual"
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        SENT = "sent"
+        PARTIAL = "partial", "partly paid"
+        OVERDUE = "overdue"
+        PAID = "paid"
+        VOID = "void"
+        WRITTEN_OFF = "written_off", "written off"
+
+    class Autopay(models.TextChoices):
+        NONE = "", "—"
+        SCHEDULED = "scheduled"
+        PROCESSING = "processing"
+        RETRYING = "retrying"
+        NEEDS_ACTION = "needs_action", "needs action"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    COLLECTABLE = (Status.SENT, Status.PARTIAL, Status.OVERDUE)
+    BY_HAND = (Status.DRAFT, Status.VOID, Status.WRITTEN_OFF)
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="invoices")
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="invoices")
+    number = models.CharField(max_length=40, blank=True, help_text="Empty while a draft.")
+    kind = models.CharField(max_length=7, choices=Kind)
+    period_start = models.DateField(null=True, blank=True)
+    period_end = models.DateField(null=True, blank=True, help_text="First day after it.")
+    currency = models.CharField(max_length=3)
+    subtotal_minor = models.BigIntegerField(default=0)
+    tax_minor = models.BigIntegerField(default=0)
+    total_minor = models.BigIntegerField(default=0)
+    late_fees_minor = models.BigIntegerField(
+        default=0, help_text="The part of the total that is late fees."
+    )
+    paid_minor = models.BigIntegerField(default=0)
+    credited_minor = models.BigIntegerField(default=0)
+    balance_minor = models.GeneratedField(
+        expression=F("total_minor") - F("paid_minor") - F("credited_minor"),
+        output_field=models.BigIntegerField(),
+        db_persist=True,
+    )
+    status = models.CharField(max_length=11, choices=Status, default=Status.DRAFT)
+    issue_date = models.DateField(null=True, blank=True)
+    due_date = models.DateField(null=True, blank=True)
+    contractual_due_date = models.DateField(null=True, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    paid_at = models.DateTimeField(null=True, blank=True)
+    autopay_opt_in = models.BooleanField(default=False)
+    autopay_status = models.CharField(max_length=12, choices=Autopay, blank=True, default="")
+    autopay_next_charge_at = models.DateTimeField(null=True, blank=True)
+    autopay_failure_count = models.PositiveSmallIntegerField(default=0)
+    in_dispute = models.BooleanField(default=False)
+    dunning_paused_until = models.DateField(null=True, blank=True)
+    revision = models.PositiveIntegerField(default=0)
+
+    objects = InvoiceQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["firm", "number"],
+                condition=~Q(number=""),
+                name="billing_invoice_number_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(paid_minor__gte=0)
+                & Q(credited_minor__gte=0)
+                & Q(total_minor__gte=F("paid_minor") + F("credited_minor")),
+                name="billing_invoice_not_overpaid",
+            ),
+            models.CheckConstraint(
+                condition=Q(late_fees_minor__gte=0) & Q(late_fees_minor__lte=F("total_minor")),
+                name="billing_invoice_late_fees_within_total",
+            ),
+            models.CheckConstraint(
+                condition=Q(period_end=None) | Q(period_end__gt=F("period_start")),
+                name="billing_invoice_period_runs_forward",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["firm", "status", "due_date"], name="billing_invoice_by_due"),
+            models.Index(
+                # apply_late_fees and send_payment_reminders start here.
+                fields=["due_date"],
+                condition=Q(status__in=["sent", "partial", "overdue"]),
+                name="billing_invoice_open",
+            ),
+            # process_recurring_charges starts here.
+            models.Index(
+                fields=["autopay_next_charge_at"],
+                condition=Q(autopay_opt_in=True),
+                name="billing_invoice_autopay",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number or f"draft {self.pk}"
+
+    @property
+    def total(self) -> Money:
+        return money.from_minor(self.total_minor, self.currency)
+
+    @property
+    def balance(self) -> Money:
+        return money.from_minor(self.open_minor, self.currency)
+
+    @property
+    def open_minor(self) -> int:
+        """What is owed, from this instance's own figures (``balance_minor`` is the row's)."""
+        return self.total_minor - self.paid_minor - self.credited_minor
+
+    @property
+    def principal_open_minor(self) -> int:
+        """What is owed without late fees: money covers principal first (spec B3)."""
+        principal = self.total_minor - self.late_fees_minor
+        return max(0, principal - self.paid_minor - self.credited_minor)
+
+    def status_on(self, today: date) -> str:
+        """The status that follows from the figures on a local day (precedence of spec B3)."""
+        if self.status in self.BY_HAND:
+            return self.status
+        if self.open_minor == 0:
+            return self.Status.PAID
+        if self.due_date is not None and self.due_date < today:
+            return self.Status.OVERDUE
+        return self.Status.PARTIAL if self.paid_minor > 0 else self.Status.SENT
+
+
+class InvoiceLine(models.Model):
+    """One line. Append-only once the invoice is issued."""
+
+    class Kind(models.TextChoices):
+        PACKAGE_FEE = "package_fee"
+        RENT = "rent"
+        RECURRING_CHARGE = "recurring_charge"
+        LATE_FEE = "late_fee"
+        JOB = "job"
+        TAX = "tax"
+        CREDIT = "credit"
+        OTHER = "other"
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="lines")
+    kind = models.CharField(max_length=16, choices=Kind)
+    description = models.CharField(max_length=200)
+    quantity = models.DecimalField(max_digits=12, decimal_places=3, default=1)
+    unit_minor = models.BigIntegerField()
+    amount_minor = models.BigIntegerField()
+    period_start = models.DateField(null=True, blank=True)
+    period_end = models.DateField(null=True, blank=True)
+    added_after_issue = models.BooleanField(default=False)
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class Payment(Dated):
+    """Money that came in, or is on its way."""
+
+    class Method(models.TextChoices):
+        CASH = "cash"
+        CHECK = "check"
+        BANK = "bank", "bank transfer"
+        BANK_DEBIT = "bank_debit", "bank debit"
+        CARD = "card"
+        OTHER = "other"
+
+    class Status(models.TextChoices):
+        PENDING = "pending"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        PARTIALLY_REFUNDED = "partially_refunded"
+        REFUNDED = "refunded"
+        DISPUTED = "disputed"
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="payments")
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="payments")
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    method = models.CharField(max_length=10, choices=Method)
+    status = models.CharField(max_length=18, choices=Status)
+    gateway = models.CharField(max_length=20, blank=True)
+    gateway_ref = models.CharField(max_length=100, blank=True)
+    effective_on = models.DateField(help_text="The local date on which the payer paid.")
+    initiated_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount_minor__gt=0), name="billing_payment_positive"
+            ),
+            models.UniqueConstraint(
+                fields=["gateway", "gateway_ref"],
+                condition=~Q(gateway_ref=""),
+                name="billing_payment_gateway_ref_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{money.write(self.amount)} on {self.effective_on}"
+
+    @property
+    def amount(self) -> Money:
+        return money.from_minor(self.amount_minor, self.currency)
+
+
+class PaymentAllocation(Dated):
+    """Which part of a payment covers which invoice."""
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="allocations")
+    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="allocations")
+    amount_minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(amount_minor__gt=0), name="billing_allocation_positive"
+            ),
+            models.UniqueConstraint(
+                fields=["payment", "invoice"], name="billing_allocation_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payment} → {self.invoice}"
+
+
+class AccountCredit(Dated):
+    """One movement of an account's credit: positive comes in, negative is used."""
+
+    class Kind(models.TextChoices):
+        PREPAYMENT = "prepayment"
+        SURPLUS = "surplus"
+        REWARD = "reward"
+        CONCESSION = "concession"
+        RETURNED = "returned", "returned from an invoice"
+        APPLIED = "applied", "applied to an invoice"
+        REVERSED = "reversed"
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
+    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="credits")
+    amount_minor = models.BigIntegerField(help_text="Signed.")
+    currency = models.CharField(max_length=3)
+    kind = models.CharField(max_length=10, choices=Kind)
+    payment = models.ForeignKey(
+        Payment, models.PROTECT, null=True, blank=True, related_name="credits"
+    )
+    invoice = models.ForeignKey(
+        Invoice, models.PROTECT, null=True, blank=True, related_name="credits"
+    )
+    effective_on = models.DateField(help_text="Local date; counts as paid on it when applied.")
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=~Q(amount_minor=0), name="billing_credit_not_zero"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.get_kind_display()} {money.write_minor(self.amount_minor, self.currency)}"
+        )

@@ -1,0 +1,291 @@
+"""Issue invoices: number, lines, credit and status, many at once.
+
+The number of statements depends on the number of calls, not of invoices.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db.models import F
+
+from apps.billing.models import (
+    AccountCredit,
+    BillingAccount,
+    Invoice,
+    InvoiceLine,
+    NumberSequence,
+)
+from apps.core import bulk
+from apps.core.problems import Problem
+from apps.firms.models import FirmSettings
+
+ONE = Decimal(1)
+
+
+@dataclass(frozen=True, slots=True)
+class LineDraft:
+    """A line to be written; ``amount_minor`` is rounded already, once."""
+
+    kind: InvoiceLine.Kind
+    description: str
+    amount_minor: int
+    unit_minor: int | None = None  # None: the amount, times one
+    quantity: Decimal = ONE
+    period_start: date | None = None
+    period_end: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDraft:
+    """An invoice to be issued to an account, in the account's currency."""
+
+    account: BillingAccount
+    kind: Invoice.Kind
+    lines: Sequence[LineDraft]
+    issue_date: date
+    due_date: date
+    contractual_due_date: date | None = None
+    period_start: date | None = None
+    period_end: date | None = None
+    autopay: bool = False
+    autopay_charge_at: datetime | None = None  # None: with the next charging run
+
+
+def lock_numbering(firm_ids: Iterable[int]) -> None:
+    """Let one run at a time issue for these firms, until the transaction ends.
+
+    Only an optimisation (spec A5.2): a second run waits here and then sees what the first
+    has written, instead of failing on a unique constraint and doing its batch again.
+    """
+    rows = NumberSequence.objects.select_for_update().filter(firm__in=set(firm_ids))
+    list(rows.order_by("pk").values_list("pk"))
+
+
+def issue_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Invoice]:
+    """Issue invoices in the given order and return them.
+
+    Each gets the next number of its firm's series for the year of its issue date, from a
+    locked row in this transaction: no gaps, no doubles, and a rollback returns the numbers.
+    Account credit is used at once, oldest first. A total of zero is ``paid`` at once; a
+    concession larger than the charges becomes account credit (spec A3.7).
+    """
+    numbers = _next_numbers(drafts)
+    purse = _Purse(draft.account for draft in drafts)
+    invoices, lines, concessions = [], [], []
+    for draft, number in zip(drafts, numbers, strict=True):
+        drafted = list(draft.lines)
+        total = sum(line.amount_minor for line in drafted)
+        if total < 0:
+            concessions.append((draft, -total))
+            drafted.append(
+                LineDraft(InvoiceLine.Kind.CREDIT, "Carried over to account credit", -total)
+            )
+            total = 0
+        invoice = _unsaved(draft, number, total, now)
+        invoice.credited_minor = purse.spend(draft.account, invoice, total)
+        _settle(invoice, draft, now)
+        invoices.append(invoice)
+        lines.append(drafted)
+    Invoice.objects.bulk_create(invoices)
+    bulk.insert(
+        InvoiceLine,
+        LINE_COLUMNS,
+        (
+            line_row(invoice, draft)
+            for invoice, drafted in zip(invoices, lines, strict=True)
+            for draft in drafted
+        ),
+    )
+    purse.write()
+    _carry_over(concessions)
+    return invoices
+
+
+def _next_numbers(drafts: Sequence[InvoiceDraft]) -> list[str]:
+    prefixes = dict(
+        FirmSettings.objects.filter(
+            firm__in={draft.account.firm_id for draft in drafts}
+        ).values_list("firm_id", "invoice_prefix")
+    )
+    keys = [
+        (d.account.firm_id, prefixes.get(d.account.firm_id, "INV"), d.issue_date.year)
+        for d in drafts
+    ]
+    wanted = Counter(keys)
+    NumberSequence.objects.bulk_create(
+        (NumberSequence(firm_id=f, series=s, year=y) for f, s, y in sorted(wanted)),
+        ignore_conflicts=True,
+    )
+    locked = (
+        NumberSequence.objects.select_for_update()
+        .filter(
+            firm__in={key[0] for key in wanted},
+            series__in={key[1] for key in wanted},
+            year__in={key[2] for key in wanted},
+        )
+        .order_by("pk")
+    )
+    sequences = {(row.firm_id, row.series, row.year): row for row in locked}
+    numbers = []
+    for key in keys:
+        row = sequences[key]
+        numbers.append(f"{row.series}-{row.year}-{row.next_number:03d}")
+        row.next_number += 1
+    NumberSequence.objects.bulk_update([sequences[key] for key in wanted], ["next_number"])
+    return numbers
+
+
+def _unsaved(draft: InvoiceDraft, number: str, total: int, now: datetime) -> Invoice:
+    account = draft.account
+    return Invoice(
+        firm_id=account.firm_id,
+        account=account,
+        number=number,
+        kind=draft.kind,
+        period_start=draft.period_start,
+        period_end=draft.period_end,
+        currency=account.currency,
+        subtotal_minor=total,
+        total_minor=total,
+        late_fees_minor=sum(
+            line.amount_minor for line in draft.lines if line.kind == InvoiceLine.Kind.LATE_FEE
+        ),
+        status=Invoice.Status.SENT,
+        issue_date=draft.issue_date,
+        due_date=draft.due_date,
+        contractual_due_date=draft.contractual_due_date or draft.due_date,
+        sent_at=now,
+    )
+
+
+def _settle(invoice: Invoice, draft: InvoiceDraft, now: datetime) -> None:
+    """Set what follows from the figures: status, and the plan to charge a card."""
+    invoice.status = invoice.status_on(draft.issue_date)
+    if invoice.status == Invoice.Status.PAID:
+        invoice.paid_at = now
+    elif draft.autopay:
+        invoice.autopay_opt_in = True
+        invoice.autopay_status = Invoice.Autopay.SCHEDULED
+        invoice.autopay_next_charge_at = draft.autopay_charge_at
+
+
+LINE_COLUMNS = (
+    "firm", "invoice", "kind", "description", "quantity", "unit_minor", "amount_minor",
+    "period_start", "period_end",
+)  # fmt: skip
+
+
+def line_row(invoice: Invoice, draft: LineDraft) -> tuple[object, ...]:
+    """Return a line as a row of ``LINE_COLUMNS``."""
+    unit = draft.amount_minor if draft.unit_minor is None else draft.unit_minor
+    return (
+        invoice.firm_id, invoice.pk, draft.kind, draft.description, draft.quantity, unit,
+        draft.amount_minor, draft.period_start, draft.period_end,
+    )  # fmt: skip
+
+
+def _carry_over(concessions: Sequence[tuple[InvoiceDraft, int]]) -> None:
+    AccountCredit.objects.bulk_create(
+        AccountCredit(
+            firm_id=draft.account.firm_id,
+            account=draft.account,
+            amount_minor=amount,
+            currency=draft.account.currency,
+            kind=AccountCredit.Kind.CONCESSION,
+            effective_on=draft.issue_date,
+        )
+        for draft, amount in concessions
+    )
+    for draft, amount in concessions:  # rare: a credit note larger than a month's charges
+        BillingAccount.objects.filter(pk=draft.account.pk).update(
+            credit_minor=F("credit_minor") + amount
+        )
+
+
+class _Purse:
+    """The credit of some accounts, locked, and what is spent of it."""
+
+    def __init__(self, accounts: Iterable[BillingAccount]) -> None:
+        self.locked = {
+            account.pk: account
+            for account in BillingAccount.objects.select_for_update()
+            .filter(pk__in={account.pk for account in accounts}, credit_minor__gt=0)
+            .order_by("pk")
+        }
+        self.chunks = self._chunks()
+        self.spent: list[AccountCredit] = []
+
+    def _chunks(self) -> dict[int, list[tuple[date, int]]]:
+        """What is left of each credit received, oldest first."""
+        chunks: dict[int, list[tuple[date, int]]] = defaultdict(list)
+        used: Counter[int] = Counter()
+        if not self.locked:
+            return chunks
+        rows = AccountCredit.objects.filter(account__in=self.locked).order_by(
+            "effective_on", "pk"
+        )
+        for account, on, amount in rows.values_list(
+            "account_id", "effective_on", "amount_minor"
+        ):
+            if amount > 0:
+                chunks[account].append((on, amount))
+            else:
+                used[account] -= amount
+        for account, gone in used.items():
+            chunks[account] = _without(chunks[account], gone)
+        return chunks
+
+    def spend(self, account: BillingAccount, invoice: Invoice, wanted: int) -> int:
+        """Use credit for an invoice and return how much; it counts from the day it came in."""
+        locked = self.locked.get(account.pk)
+        amount = min(wanted, locked.credit_minor) if locked else 0
+        if locked is None or amount <= 0:
+            return 0
+        if locked.currency != invoice.currency:
+            raise Problem("credit and invoice are in different currencies")
+        on = _day_reached(self.chunks[account.pk], amount)
+        self.chunks[account.pk] = _without(self.chunks[account.pk], amount)
+        locked.credit_minor -= amount
+        self.spent.append(
+            AccountCredit(
+                firm_id=locked.firm_id,
+                account=locked,
+                amount_minor=-amount,
+                currency=locked.currency,
+                kind=AccountCredit.Kind.APPLIED,
+                invoice=invoice,
+                effective_on=on,
+            )
+        )
+        return amount
+
+    def write(self) -> None:
+        """Write what was spent; the invoices have been saved by now."""
+        AccountCredit.objects.bulk_create(self.spent)
+        touched = {credit.account_id for credit in self.spent}
+        BillingAccount.objects.bulk_update(
+            [self.locked[pk] for pk in touched], ["credit_minor"]
+        )
+
+
+def _without(chunks: list[tuple[date, int]], gone: int) -> list[tuple[date, int]]:
+    """Return the chunks after using ``gone``, oldest first."""
+    left = []
+    for on, amount in chunks:
+        used = min(amount, gone)
+        gone -= used
+        if amount > used:
+            left.append((on, amount - used))
+    return left
+
+
+def _day_reached(chunks: list[tuple[date, int]], amount: int) -> date:
+    """Return the day by which ``amount`` had come in; the account has that much."""
+    for on, part in chunks:
+        amount -= part
+        if amount <= 0:
+            return on
+    raise Problem("the account's credit is not what its movements add up to")

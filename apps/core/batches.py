@@ -1,0 +1,37 @@
+"""Walk through many rows in flat memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+
+M = TypeVar("M", bound=Model)
+T = TypeVar("T")
+
+SIZE = 500
+
+
+def by_key(rows: "QuerySet[M]", *, size: int = SIZE) -> Iterator[M]:
+    """Yield the rows of a queryset by ascending primary key, one page of ``size`` at a time.
+
+    Keyset pages (``id > last``) instead of an open cursor: the loop may commit between rows
+    on either database, and may change what the filter selects (spec A5.6). On SQLite an open
+    cursor would pin a read snapshot and make the next write fail.
+    """
+    rows = rows.order_by("pk")
+    last: object = None
+    while True:
+        page = list(rows.filter(pk__gt=last)[:size] if last is not None else rows[:size])
+        if page:
+            last = page[-1].pk  # now: a row that the loop deletes forgets its key
+        yield from page
+        if len(page) < size:
+            return
+
+
+def batched(things: Iterable[T], size: int = SIZE) -> Iterator[Sequence[T]]:
+    """Yield the things in lists of up to ``size``."""
+    iterator = iter(things)
+    while batch := list(islice(iterator, size)):
+        yield batch

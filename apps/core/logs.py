@@ -1,0 +1,37 @@
+"""Log lines that never repeat a customer's data or a secret."""
+
+import logging
+import re
+from types import TracebackType
+
+_ExcInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
+# PostgreSQL repeats the offending row ("DETAIL:  Key (email)=(ada@…) already exists.") and the
+# statement with its values ("LINE 1: INSERT …"), over several lines if a value has any;
+# SQLite names columns only.
+_ROW_DETAIL = re.compile(
+    r"^\s*(DETAIL|CONTEXT|QUERY|PARAMETERS|LINE \d+):.*?"
+    r"(?=\n\n(?:The above exception|During handling)|\nTraceback \(most|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+
+# Whoever knows the address of a signing page may sign (spec D22). Django logs the path of
+# every answer from 400 on, and every access log has it.
+_SIGNING_LINK = re.compile(r"/sign/[^/\s\"'?]+")
+
+
+def discreet(text: str) -> str:
+    """Return a line without row values and without the secret part of a signing link."""
+    return _SIGNING_LINK.sub("/sign/…", _ROW_DETAIL.sub(r"\1: (left out)", text))
+
+
+class DiscreetFormatter(logging.Formatter):
+    """Format a record without row values in database errors and without signing links."""
+
+    def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's own name
+        return discreet(super().formatException(ei))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return discreet(super().format(record))

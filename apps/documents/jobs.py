@@ -1,0 +1,15 @@
+"""What this app does by itself, and when."""
+
+from apps.documents import services
+from apps.documents.models import LINK_DAYS
+from apps.jobs.job import DRY_RUN, FIRM_ID, Job, Option
+
+DAYS = Option("days", int, LINK_DAYS, "Expire links older than this many days.", metavar="DAYS")
+
+JOBS: tuple[Job, ...] = (
+    Job(
+        service=services.expire_signing_links,
+        cron="50 * * * *",
+        options=(DAYS, FIRM_ID, DRY_RUN),
+    ),
+)

@@ -1,0 +1,228 @@
+"""Who rents the platform, and who works there."""
+
+from datetime import date
+from typing import Self
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lower
+
+from apps.core import money
+from apps.core.days import Clock, zone
+from apps.core.fields import Dated
+from apps.core.problems import Problem
+
+RESERVED_SLUGS = frozenset(
+    {
+        "admin", "api", "app", "assets", "billing", "blog", "console", "docs", "help",
+        "login", "logout", "mail", "media", "public", "sign", "signup", "static",
+        "status", "support", "webhooks", "www",
+    }
+)  # fmt: skip
+
+
+def validate_timezone(name: str) -> None:
+    """Refuse anything but a name of the IANA list with a region (``PST`` is none)."""
+    try:
+        zone(name)
+    except Problem as problem:
+        raise ValidationError(str(problem)) from None
+    if name != "UTC" and "/" not in name:
+        raise ValidationError(f"unknown timezone '{name}'")
+
+
+def validate_currency(code: str) -> None:
+    """Refuse anything but an ISO 4217 code."""
+    try:
+        money.currency(code)
+    except Problem as problem:
+        raise ValidationError(str(problem)) from None
+
+
+def validate_slug_free(slug: str) -> None:
+    """Refuse names that the platform needs for itself."""
+    if slug in RESERVED_SLUGS:
+        raise ValidationError(f"slug '{slug}' is reserved")
+
+
+class User(AbstractUser):
+    """A person who signs in; which firms they work for is in their memberships."""
+
+    timezone = models.CharField(max_length=64, blank=True, validators=[validate_timezone])
+    must_change_password = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"), condition=~Q(email=""), name="firms_user_email_once"
+            ),
+        ]
+
+    def firms(self) -> "FirmQuerySet":
+        """The firms this person may see: all for a superuser, else by active membership."""
+        return Firm.objects.visible_to(self)
+
+
+class FirmQuerySet(models.QuerySet["Firm"]):
+    def served(self) -> Self:
+        """Firms whose own customers the jobs serve: trial and active (spec A1.4)."""
+        return self.filter(is_active=True)
+
+    def visible_to(self, user: User) -> Self:
+        """Firms in which a person has an active membership; a superuser sees all."""
+        if user.is_superuser:
+            return self.all()
+        return self.filter(
+            pk__in=Membership.objects.filter(user=user, is_active=True).values("firm")
+        )
+
+
+class Firm(Dated):
+    """An organisation renting the platform: the tenant."""
+
+    class Status(models.TextChoices):
+        TRIAL = "trial"
+        ACTIVE = "active"
+        SUSPENDED = "suspended"
+        CLOSED = "closed"
+
+    name = models.CharField(max_length=120)
+    slug = models.CharField(
+        max_length=63,
+        unique=True,
+        validators=[
+            RegexValidator(
+                r"^[a-z0-9]+(-[a-z0-9]+)*\Z", "3–63 of a–z, 0–9 and single hyphens."
+            ),
+            validate_slug_free,
+        ],
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.TRIAL)
+    is_active = models.GeneratedField(
+        expression=models.ExpressionWrapper(
+            Q(status__in=["trial", "active"]), output_field=models.BooleanField()
+        ),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+    timezone = models.CharField(max_length=64, default="UTC", validators=[validate_timezone])
+    currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
+    locale = models.CharField(max_length=10, default="en")
+    country = models.CharField(max_length=2, blank=True, help_text="ISO 3166-1 alpha-2.")
+    tier = models.CharField(max_length=40, default="professional")
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspension_reason = models.CharField(max_length=200, blank=True)
+    is_demo = models.BooleanField(default=False)
+
+    objects = FirmQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["trial", "active", "suspended", "closed"]),
+                name="firms_firm_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def today(self, clock: Clock) -> date:
+        """The date in the firm's own zone."""
+        return clock.today(self.timezone)
+
+
+class FirmSettings(Dated):
+    """How a firm wants its work done. Typed columns, not a bag of JSON."""
+
+    firm = models.OneToOneField(Firm, models.CASCADE, related_name="settings")
+    invoice_prefix = models.CharField(max_length=12, default="INV")
+    net_days = models.PositiveSmallIntegerField(default=30)
+    auto_issue_package_invoices = models.BooleanField(default=True)
+    stale_deal_days = models.PositiveSmallIntegerField(default=14)
+    audit_retention_floor_days = models.PositiveSmallIntegerField(default=365)
+    reminders_by_email = models.BooleanField(default=True)
+    reminders_by_sms = models.BooleanField(default=True)
+    reminders_in_app = models.BooleanField(default=True)
+    email_quiet_hours = models.BooleanField(
+        default=False,
+        help_text="Hold e-mail back between 21:00 and 08:00 recipient time.",
+    )
+    late_fee_on_separate_invoice = models.BooleanField(
+        default=False,
+        help_text="Where the law forbids touching issued invoices (C-15).",
+    )
+    reply_to = models.EmailField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "firm settings"
+
+    def __str__(self) -> str:
+        return f"Settings of {self.firm}"
+
+
+class Role(models.TextChoices):
+    OWNER = "owner"
+    ADMIN = "admin"
+    FACILITY_MANAGER = "facility_manager"
+    MANAGER = "manager"
+    STAFF = "staff"
+    CONTRACTOR = "contractor"
+    CLIENT = "client"
+    RENTER = "renter"
+
+
+class Membership(Dated):
+    """A person's place in one firm. Leaving a firm touches this row, not the user."""
+
+    class BlockedBy(models.TextChoices):
+        NOBODY = "", "—"
+        MANUAL = "manual"
+        DIRECTORY = "directory"
+
+    firm = models.ForeignKey(Firm, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    is_active = models.BooleanField(default=True)
+    blocked_by = models.CharField(max_length=10, choices=BlockedBy, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["firm", "user"], name="firms_membership_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.firm}"
+
+
+class MembershipRole(models.Model):
+    """One role a member has."""
+
+    firm = models.ForeignKey(Firm, models.CASCADE, related_name="+")
+    membership = models.ForeignKey(Membership, models.CASCADE, related_name="roles")
+    role = models.CharField(max_length=20, choices=Role)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["membership", "role"], name="firms_membershiprole_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_role_display()
+
+
+class UserSession(models.Model):
+    """A signed-in browser, so that sessions can be ended per user and counted per firm."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="sign_ins")
+    firm = models.ForeignKey(Firm, models.CASCADE, null=True, blank=True, related_name="+")
+    session_key = models.CharField(max_length=40, unique=True)
+    last_activity_at = models.DateTimeField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.user} until {self.expires_at:%Y-%m-%d %H:%M}"

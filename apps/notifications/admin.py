@@ -1,0 +1,60 @@
+"""What staff see of the outbox, and the groups they write to."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, ReadOnlyInline
+from apps.notifications.models import (
+    Delivery,
+    Notification,
+    NotificationGroup,
+    NotificationPreference,
+    Suppression,
+)
+
+
+class DeliveryInline(ReadOnlyInline):
+    model = Delivery
+    fields = ("channel", "status", "attempts", "sent_at", "read_at", "reason")
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnly, FirmScopedAdmin[Notification]):
+    list_display = ("created_at", "type", "recipient", "status", "firm")
+    list_filter = (("firm", FirmFilter), "status", "type")
+    list_select_related = ("firm", "recipient_contact", "recipient_user")
+    search_fields = ("recipient_contact__display_name", "dedupe_key")
+    ordering = ("-pk",)
+    inlines = (DeliveryInline,)
+
+    @admin.display(description="recipient")
+    def recipient(self, notification: Notification) -> str:
+        return str(notification.recipient_contact or notification.recipient_user)
+
+
+@admin.register(NotificationPreference)
+class NotificationPreferenceAdmin(ReadOnly, FirmScopedAdmin[NotificationPreference]):
+    list_display = ("recipient_key", "channel", "category", "wanted", "firm")
+    list_filter = (("firm", FirmFilter), "channel", "wanted")
+    list_select_related = ("firm",)
+    search_fields = ("recipient_key",)
+
+
+@admin.register(Suppression)
+class SuppressionAdmin(ReadOnly, FirmScopedAdmin[Suppression]):
+    list_display = ("created_at", "channel", "reason", "firm")
+    list_filter = (("firm", FirmFilter), "channel", "reason")
+    list_select_related = ("firm",)
+
+
+@admin.register(NotificationGroup)
+class NotificationGroupAdmin(FirmScopedAdmin[NotificationGroup]):
+    list_display = ("name", "kind", "rule", "firm")
+    list_filter = (("firm", FirmFilter), "kind")
+    list_select_related = ("firm",)
+    search_fields = ("name",)
+    autocomplete_fields = ("firm", "members")
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[NotificationGroup]":
+        return super().get_queryset(request).order_by("name")

@@ -1,0 +1,51 @@
+"""Which channels there are, who serves them, and what is special about each.
+
+Text messages have their facts here and no sender yet: a channel without a sender is not
+available, so nothing is ever planned for it. Registering one is all it takes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from apps.contacts.models import Contact
+from apps.firms.models import User
+from apps.notifications.email import EmailSender
+from apps.notifications.models import Channel
+from apps.notifications.sending import Sender
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What sets a channel apart."""
+
+    needs_consent: bool = False
+    always_quiet: bool = False  # quiet hours are not the firm's choice
+    resends: bool = True  # after a crash that hides whether a message went out
+
+
+FACTS: Mapping[Channel, Facts] = {
+    Channel.EMAIL: Facts(),
+    Channel.SMS: Facts(needs_consent=True, always_quiet=True, resends=False),
+    Channel.IN_APP: Facts(),
+}
+
+SENDERS: Mapping[Channel, Callable[[], Sender]] = {Channel.EMAIL: EmailSender}
+
+
+def available() -> frozenset[Channel]:
+    """Return the channels that can be used at all; in-app needs nobody to send it."""
+    return frozenset({Channel.IN_APP, *SENDERS})
+
+
+def address(recipient: Contact | User, channel: Channel) -> str:
+    """Return where a recipient is reached on a channel, or nothing."""
+    if channel == Channel.EMAIL:
+        return recipient.email
+    if channel == Channel.SMS and isinstance(recipient, Contact):
+        return recipient.phone
+    return ""
+
+
+def reachable(recipient: Contact | User, channel: Channel) -> bool:
+    """Tell whether a recipient has an address for a channel; in-app needs none."""
+    return channel == Channel.IN_APP or bool(address(recipient, channel))

@@ -1,0 +1,212 @@
+"""E-mail: how a message is built, and how the mail server's answers are read."""
+
+import re
+import smtplib
+from contextlib import suppress
+from email.policy import Compat32
+from email.utils import formataddr, parseaddr
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
+from django.template.loader import get_template
+from django.urls import reverse
+from django.utils.html import linebreaks, urlize
+from django.utils.safestring import mark_safe
+
+from apps.core.problems import Problem
+from apps.notifications.sending import ChannelDown, Letter, Refused
+
+# Replies that say: there is no such mailbox (RFC 5321 4.2.3, RFC 3463 5.1.x).
+_BOUNCE = {550, 551, 553}
+_ENHANCED = re.compile(rb"^\s*([245]\.\d{1,3}\.\d{1,3})\b")
+_LINE = 900  # bytes of a header line; RFC 5322 allows 998, and a folded link is often misread
+_CLOSING = 421  # the server ends the connection with this answer
+_TOO_BIG = 552  # the one refusal of a sender that is about the message
+
+
+class _Quick(Compat32):
+    """Writes plain header lines as they are; the rest as the standard library does."""
+
+    def fold(self, name: str, value: Any) -> str:
+        return self._plain(name, value) or super().fold(name, value)
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        return self._plain(name, value).encode() or super().fold_binary(name, value)
+
+    def _plain(self, name: str, value: Any) -> str:
+        line = f"{name}: {value}"
+        plain = isinstance(value, str) and len(line) <= _LINE and line.isascii()
+        return line + self.linesep if plain and line.isprintable() else ""
+
+
+_QUICK = _Quick()
+
+
+class Message(EmailMultiAlternatives):
+    """Django's message; folding plain header lines was a third of the work of writing it."""
+
+    def message(self, **how: Any) -> Any:
+        message = super().message(**how)
+        message.policy = _QUICK
+        return message
+
+
+class EmailSender:
+    """Sends over one SMTP connection, which is opened with the first message."""
+
+    def __init__(self) -> None:
+        self._connection: BaseEmailBackend | None = None
+
+    def compose(self, letter: Letter) -> "Message":
+        """Return a message of text and HTML to one recipient."""
+        words, firm = letter.words, letter.firm
+        name, sender = firm.name, _sender()
+        for value in (words.subject, name, letter.address, letter.reply_to):
+            _refuse_breaks(value)
+        _refuse_nonsense(letter.address)
+        link = unsubscribe_url(letter.unsubscribe) if letter.unsubscribe else ""
+        text = f"{words.text.rstrip()}\n\n-- \n{name}\n"
+        if link:
+            text += f"\nNo more of these messages: {link}\n"
+        message = Message(
+            subject=words.subject,
+            body=text,
+            from_email=sender,
+            to=[letter.address],
+            reply_to=[letter.reply_to] if letter.reply_to else None,
+            headers={"From": formataddr((name, sender)), **_headers(letter, link, sender)},
+        )
+        body = words.html or _as_html(words.text)
+        facts = {"firm": firm, "subject": words.subject, "body": body, "unsubscribe": link}
+        page = get_template("notifications/email.html").render(facts)
+        message.attach_alternative(page, "text/html")
+        return message
+
+    def send(self, message: "Message") -> str:
+        """Hand one message to the mail server."""
+        connection = self._open()
+        try:
+            connection.send_messages([message])
+        except smtplib.SMTPException as error:
+            raise self._read(error) from None
+        except OSError as error:
+            raise self._lost(error) from None
+        except ValueError:  # Django's and the codecs' own, with the address in its text
+            raise Refused("cannot be written as e-mail", final=True) from None
+        return ""
+
+    def close(self) -> None:
+        """Leave the mail server."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(OSError):  # it has left already
+                connection.close()
+
+    def _open(self) -> BaseEmailBackend:
+        if self._connection is None:
+            connection: BaseEmailBackend = get_connection()
+            try:
+                connection.open()
+            except OSError as error:  # SMTPException is one
+                with suppress(OSError):
+                    connection.close()
+                code = getattr(error, "smtp_code", "")
+                why = f"{type(error).__name__} {code}".strip()
+                raise ChannelDown(f"mail server not usable ({why})") from None
+            self._connection = connection
+        return self._connection
+
+    def _read(self, error: smtplib.SMTPException) -> Problem:
+        """Return what an answer of the server means."""
+        if isinstance(error, smtplib.SMTPNotSupportedError):
+            return Refused("cannot be written as e-mail", final=True)
+        if isinstance(error, smtplib.SMTPRecipientsRefused):
+            code, text = next(iter(error.recipients.values()))
+        elif isinstance(error, smtplib.SMTPResponseException):
+            code, text = error.smtp_code, _bytes(error.smtp_error)
+        else:
+            return self._lost(error)
+        reply, enhanced = _reply(code, text)
+        if code == _CLOSING:
+            self.close()
+        if isinstance(error, smtplib.SMTPRecipientsRefused):
+            # 550 is also said by servers that mistrust us (5.7.x) or whose mailbox is shut
+            # for now (5.2.x): no reason to give an address up for ever.
+            gone = enhanced.startswith("5.1.") if enhanced else code in _BOUNCE
+            return Refused(reply, final=code >= 500, bounced=gone)
+        if isinstance(error, smtplib.SMTPHeloError):
+            self.close()
+            return ChannelDown(f"mail server not usable ({reply})")
+        if isinstance(error, smtplib.SMTPSenderRefused) and 500 <= code != _TOO_BIG:
+            return ChannelDown(f"mail server refuses the sender ({reply})")
+        return Refused(reply, final=code >= 500)
+
+    def _lost(self, error: OSError) -> Refused:
+        self.close()
+        return Refused(f"connection lost ({type(error).__name__})", broken=True)
+
+
+def unsubscribe_url(token: str) -> str:
+    """Return the address where a recipient ends optional messages."""
+    return settings.SITE_URL + reverse("notifications:unsubscribe", args=[token])
+
+
+def _headers(letter: Letter, link: str, sender: str) -> dict[str, str]:
+    domain = sender.rpartition("@")[2]
+    headers = {
+        "Message-ID": f"<{letter.reference}@{domain}>",
+        "Auto-Submitted": "auto-generated",
+    }
+    if link:
+        mailbox = letter.reply_to or sender
+        subject = quote(f"unsubscribe {letter.unsubscribe}")
+        headers["List-Unsubscribe"] = f"<{link}>, <mailto:{mailbox}?subject={subject}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
+
+
+@lru_cache(maxsize=8)
+def _address_of(written: str) -> str:
+    return parseaddr(written)[1]
+
+
+def _sender() -> str:
+    return _address_of(settings.DEFAULT_FROM_EMAIL)
+
+
+def _as_html(text: str) -> str:
+    """Return plain text as paragraphs, escaped, with its addresses as links."""
+    if "://" in text:
+        return mark_safe(linebreaks(urlize(text, autoescape=True)))  # noqa: S308 - escaped there
+    return mark_safe(linebreaks(text, autoescape=True))  # noqa: S308 - escaped there
+
+
+def _refuse_breaks(value: str) -> None:
+    """Refuse what could begin another header line (spec A10.9)."""
+    if value and value.splitlines() != [value]:
+        raise Problem("line break in a header")
+
+
+def _refuse_nonsense(address: str) -> None:
+    """Refuse what Django would send to whoever is called so on the mail server itself."""
+    local, _, domain = address.rpartition("@")
+    if not (local and domain and local.isascii()):
+        raise Problem("not an e-mail address")
+
+
+def _reply(code: int, text: bytes) -> tuple[str, str]:
+    """Return a reply as it may be kept, and its enhanced code.
+
+    Of the text only that code: the rest often repeats the address.
+    """
+    match = _ENHANCED.match(text)
+    enhanced = match.group(1).decode() if match else ""
+    return f"{code} {enhanced}".strip(), enhanced
+
+
+def _bytes(text: bytes | str) -> bytes:
+    return text if isinstance(text, bytes) else text.encode(errors="replace")

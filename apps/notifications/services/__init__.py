@@ -1,0 +1,33 @@
+"""What happens to messages: into the outbox, out of the building, read."""
+
+from apps.notifications.services.delivery import deliver_notifications
+from apps.notifications.services.groups import members_of
+from apps.notifications.services.inbox import mark_read
+from apps.notifications.services.outbox import (
+    NO_ADDRESS,
+    Draft,
+    Planned,
+    notify,
+    recipient_key,
+)
+from apps.notifications.services.wishes import (
+    prefer,
+    read_unsubscribe_token,
+    suppress,
+    unsubscribe_token,
+)
+
+__all__ = [
+    "NO_ADDRESS",
+    "Draft",
+    "Planned",
+    "deliver_notifications",
+    "mark_read",
+    "members_of",
+    "notify",
+    "prefer",
+    "read_unsubscribe_token",
+    "recipient_key",
+    "suppress",
+    "unsubscribe_token",
+]

@@ -1,0 +1,125 @@
+"""The floor: the very rows that a job wrote, written again by hand-written SQL.
+
+``remember`` notes where each table ends before a job. ``write_again`` reads what was added
+since, deletes it, and writes it back in the same number of transactions as the job would
+need for batches of 500: multi-row INSERTs, and for changed invoices one UPDATE … FROM a
+list of values. Nothing is computed, checked or looked up on the way.
+"""
+
+import json
+import time
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from django.db import connection, transaction
+
+from apps.core.batches import SIZE, batched
+
+TABLES = (
+    "billing_invoice",
+    "billing_invoiceline",
+    "leasing_rentperiod",
+    "leasing_latefeeassessment",
+    "audit_auditevent",
+    "notifications_notification",
+    "notifications_delivery",
+)
+# What apply_late_fees changes on an invoice.
+CHANGED = ("total_minor", "late_fees_minor", "subtotal_minor", "status", "revision")
+_GENERATED = {"balance_minor"}  # the database computes it
+
+
+def _note() -> Path:
+    name = "".join(c if c.isalnum() else "-" for c in str(connection.settings_dict["NAME"]))
+    return Path(gettempdir()) / f"nightshift-rows-{name}-{connection.settings_dict['PORT']}"
+
+
+def remember() -> None:
+    """Note the last key of each table, and the state of the invoices."""
+    with connection.cursor() as cursor:
+        ends = []
+        for table in TABLES:
+            cursor.execute(f"SELECT COALESCE(MAX(id), 0) FROM {table}")
+            ends.append(str(cursor.fetchone()[0]))
+        cursor.execute("DROP TABLE IF EXISTS bench_before")
+        cursor.execute(
+            f"CREATE TABLE bench_before AS SELECT id, {', '.join(CHANGED)} FROM billing_invoice"
+        )
+    _note().write_text(" ".join(ends))
+
+
+def write_again() -> dict[str, Any]:
+    """Delete the rows written since ``remember`` and time writing them again."""
+    ends = dict(zip(TABLES, map(int, _note().read_text().split()), strict=True))
+    added = {table: _read(table, end) for table, end in ends.items()}
+    changed = _changed()
+    with connection.cursor() as cursor, transaction.atomic():
+        for table in reversed(TABLES):
+            cursor.execute(f"DELETE FROM {table} WHERE id > %s", [ends[table]])
+    written = {table: list(batched(rows, SIZE)) for table, (_, rows) in added.items()}
+    updates = list(batched(changed, SIZE))
+    rounds = max([len(batches) for batches in written.values()] + [len(updates)])
+    started = time.perf_counter()
+    for number in range(rounds):
+        with transaction.atomic(), connection.cursor() as cursor:
+            for table, batches in written.items():
+                # As many batches a round as it takes for all tables to end together.
+                per_round = -(-len(batches) // rounds)
+                for batch in batches[number * per_round : (number + 1) * per_round]:
+                    _insert(cursor, table, added[table][0], batch)
+            if number < len(updates):
+                _update(cursor, updates[number])
+    seconds = time.perf_counter() - started
+    return {
+        "seconds": seconds,
+        "rows": sum(len(rows) for _, rows in added.values()) + len(changed),
+    }
+
+
+def _read(table: str, after: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table} WHERE id > %s ORDER BY id", [after])
+        names = [column[0] for column in cursor.description or ()]
+        keep = [i for i, name in enumerate(names) if name not in _GENERATED]
+        rows = [tuple(_plain(row[i]) for i in keep) for row in cursor.fetchall()]
+    return [names[i] for i in keep], rows
+
+
+def _plain(value: Any) -> Any:
+    """psycopg2 reads JSON into dictionaries; write them back as they stood."""
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return value
+
+
+def _changed() -> list[tuple[Any, ...]]:
+    differs = " OR ".join(f"i.{name} <> b.{name}" for name in CHANGED)
+    columns = ", ".join(f"i.{name}" for name in CHANGED)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT i.id, {columns} FROM billing_invoice i "
+            f"JOIN bench_before b ON b.id = i.id WHERE {differs}"
+        )
+        return list(cursor.fetchall())
+
+
+def _insert(cursor: Any, table: str, names: list[str], rows: Any) -> None:
+    row = f"({', '.join(['%s'] * len(names))})"
+    # SQLite takes at most 32,766 values in a statement of ours; PostgreSQL 65,535 and more.
+    limit = max(1, 32_000 // len(names))
+    for part in batched(rows, limit):
+        values = [value for one in part for value in one]
+        sql = f"INSERT INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * len(part))}"
+        cursor.execute(sql, values)
+
+
+def _update(cursor: Any, rows: Any) -> None:
+    assignments = ", ".join(f"{name} = v.{name}" for name in CHANGED)
+    row = f"({', '.join(['%s'] * (len(CHANGED) + 1))})"
+    names = ", ".join(("id", *CHANGED))
+    cursor.execute(
+        f"WITH v ({names}) AS (VALUES {', '.join([row] * len(rows))}) "
+        f"UPDATE billing_invoice SET {assignments} FROM v WHERE billing_invoice.id = v.id",
+        [value for one in rows for value in one],
+    )

@@ -1,0 +1,124 @@
+"""Run the demo: ``python -m project.demo run`` or ``python -m project.demo night``."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from project.demo import mail
+from project.demo.processes import Processes, free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+OPERATOR = "operator"
+
+
+def main() -> int:
+    """Parse the verb and play the night; the exit status says whether all went well."""
+    parser = argparse.ArgumentParser(prog="python -m project.demo", description=__doc__)
+    parser.add_argument("verb", choices=("run", "night"))
+    parser.add_argument("--port", type=int, default=8000, help="Where the web process listens.")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.chdir(ROOT)
+    Path("var").mkdir(exist_ok=True)
+    try:
+        return night() if options.verb == "night" else run(options.port)
+    except KeyboardInterrupt:
+        return 130
+
+
+def night() -> int:
+    """Play one night on freshly seeded data in a database of its own, and end."""
+    with tempfile.TemporaryDirectory(prefix="nightshift-") as folder:
+        os.environ["DATABASE_URL"] = f"sqlite:///{folder}/night.sqlite3"
+        with mail.catcher(Path(folder) / "mail") as caught, Processes() as processes:
+            _settle_environment(caught)
+            _prepare()
+            processes.start("worker", "manage.py", "guard_cluster")
+            return _play(caught)
+
+
+def run(port: int) -> int:
+    """Play the first night on the development database, then serve until Ctrl-C."""
+    with mail.catcher(ROOT / "var" / "mail") as caught, Processes() as processes:
+        _settle_environment(caught)
+        _prepare()
+        port = free_port(port)
+        os.environ["SITE_URL"] = f"http://127.0.0.1:{port}"
+        processes.start("worker", "manage.py", "guard_cluster")
+        processes.start(
+            "web", "-m", "gunicorn", "project.wsgi", "--bind", f"127.0.0.1:{port}",
+            "--workers", "2", "--log-level", "warning",
+        )  # fmt: skip
+        _play(caught)
+        _say_where(port, caught)
+        return processes.wait()
+
+
+def _settle_environment(caught: mail.Caught) -> None:
+    """Point the processes that follow, and this one, at the mail catcher."""
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "project.settings",
+        "NIGHTSHIFT_ENVIRONMENT": "development",
+        "EMAIL_URL": f"smtp://127.0.0.1:{caught.port}",
+        "CLUSTER_POLL": "0.05",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        "CLUSTER_LOG_LEVEL": os.environ.get("CLUSTER_LOG_LEVEL", "WARNING"),
+    }
+
+
+def _prepare() -> None:
+    """Migrate, seed, install the schedules and an operator to sign in as."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from apps.core.demo import PASSWORD
+    from apps.firms.models import User
+
+    call_command("migrate", verbosity=0)
+    call_command("createcachetable", verbosity=0)
+    call_command("seed_dev_data", no_input=True)
+    call_command("sync_schedules", verbosity=0)
+    operator, _ = User.objects.get_or_create(
+        username=OPERATOR, defaults={"is_staff": True, "is_superuser": True}
+    )
+    if not operator.has_usable_password() or not operator.password:
+        operator.set_password(PASSWORD)
+        operator.save()
+
+
+def _play(caught: mail.Caught) -> int:
+    from project.demo.first_night import outcome_table, play
+
+    print(
+        "\nThe night begins: every scheduled job goes once through the cluster.\n", flush=True
+    )
+    runs = play()
+    print(outcome_table(runs))
+    print(f"\n{caught.count} e-mails caught in {caught.folder}.", flush=True)
+    return 0 if runs and all(run.ended_well for run in runs) else 1
+
+
+def _say_where(port: int, caught: mail.Caught) -> None:
+    from apps.core.demo import PASSWORD
+
+    print(
+        f"\nThe console is at http://127.0.0.1:{port}/admin/\n"
+        f"  Sign in as {OPERATOR} (everything) or evergreen-owner (one firm); "
+        f"password {PASSWORD}.\n"
+        f"  E-mails are caught in {caught.folder}. Schedules go on by themselves.\n"
+        "  Ctrl-C ends it.",
+        flush=True,
+    )
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

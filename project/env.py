@@ -1,0 +1,91 @@
+"""Read settings from the environment; a bad value stops the start with a sentence.
+
+django-environ does the reading and the URL parsing. These verbs add what it leaves to the
+caller: every mistake names the variable and what it takes, and never repeats a secret.
+"""
+
+import os
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+_env = environ.Env()
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable as it stands."""
+    return str(_env.str(name, default=default))
+
+
+def truth(name: str, default: bool) -> bool:
+    """One of true/false, yes/no, on/off, 1/0, in any case."""
+    raw = os.environ.get(name, "").strip().lower()
+    if raw == "":
+        return default
+    if raw in {"1", "true", "yes", "on", "y", "t"}:
+        return True
+    if raw in {"0", "false", "no", "off", "n", "f"}:
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false.")
+
+
+def whole(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number of at least ``least``."""
+    try:
+        value = int(_env.int(name, default=default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a whole number.") from None
+    if value < least:
+        raise ImproperlyConfigured(f"{name} must be at least {least}.")
+    return value
+
+
+def number(name: str, default: float, *, above: float = 0.0) -> float:
+    """A number above ``above``, in the unit the setting names."""
+    try:
+        value = float(_env.float(name, default=default))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number.") from None
+    if value <= above:
+        raise ImproperlyConfigured(f"{name} must be greater than {above:g}.")
+    return value
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A list separated by commas."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def zone(name: str, default: str) -> str:
+    """An IANA time zone such as Europe/London."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ImproperlyConfigured(f"{name} must be an IANA time zone.") from None
+    return value
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """A database URL: sqlite:///path or postgres://user:password@host:port/name."""
+    try:
+        config: dict[str, Any] = _env.db_url(name, default=default)
+    except Exception:  # environ raises several kinds; the URL may hold a password
+        raise ImproperlyConfigured(f"{name} is not a database URL.") from None
+    if config.get("ENGINE") not in {
+        "django.db.backends.sqlite3",
+        "django.db.backends.postgresql",
+    }:
+        raise ImproperlyConfigured(f"{name} must start with sqlite:// or postgres://.")
+    return config
+
+
+def smtp(name: str, default: str) -> dict[str, Any]:
+    """A mail URL: smtp://user:password@host:port, smtp+tls:// or smtp+ssl://."""
+    try:
+        config: dict[str, Any] = _env.email_url(name, default=default)
+    except Exception:  # as above: the URL may hold a password
+        raise ImproperlyConfigured(f"{name} is not a mail URL.") from None
+    return config

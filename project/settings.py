@@ -1,0 +1,221 @@
+"""Nightshift's settings: one file, all from the environment, runs on a bare checkout.
+
+The embedded defaults (SQLite, a development key, a mail catcher on port 2525) serve
+development. With ``NIGHTSHIFT_ENVIRONMENT=production`` the insecure ones are refused.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+from django.core.exceptions import ImproperlyConfigured
+
+from project import env
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+ENVIRONMENT = env.text("NIGHTSHIFT_ENVIRONMENT", "development")
+if ENVIRONMENT not in {"development", "test", "production"}:
+    raise ImproperlyConfigured(
+        "NIGHTSHIFT_ENVIRONMENT must be development, test or production."
+    )
+PRODUCTION = ENVIRONMENT == "production"
+
+_DEVELOPMENT_KEY = "development-only-" + "nightshift" * 5
+SECRET_KEY = env.text("SECRET_KEY", "" if PRODUCTION else _DEVELOPMENT_KEY)
+if len(SECRET_KEY) < 50:
+    raise ImproperlyConfigured("SECRET_KEY must be set to at least 50 characters.")
+DEBUG = env.truth("DEBUG", default=not PRODUCTION)
+if PRODUCTION and DEBUG:
+    raise ImproperlyConfigured("DEBUG must be off in production.")
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS")
+SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000").rstrip("/")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "apps.core",
+    "apps.jobs",  # before django_q: its qinfo and its admin replace the originals
+    "django_q",
+    "apps.firms",
+    "apps.contacts",
+    "apps.audit",
+    "apps.notifications",
+    "apps.billing",
+    "apps.documents",
+    "apps.leasing",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "project.urls"
+JOBS_MODULE = "project.jobs"
+WSGI_APPLICATION = "project.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# ---- databases: SQLite embedded, PostgreSQL in production ----------------------------
+
+(BASE_DIR / "var").mkdir(exist_ok=True)
+DATABASES = {
+    "default": env.database("DATABASE_URL", f"sqlite:///{BASE_DIR}/var/nightshift.sqlite3")
+}
+_database = DATABASES["default"]
+if _database["ENGINE"].endswith("sqlite3"):
+    # Two writers wait for each other instead of failing (docs/adr/0004).
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    _database["CONN_MAX_AGE"] = None
+    _database["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Shared by all processes: qinfo and qmonitor read the clusters' figures from here.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache",
+    }
+}
+
+# ---- the queue: every figure has its reason in docs/operations.md ---------------------
+
+JOB_TIMEOUT = env.whole("JOB_TIMEOUT", 900, least=10)  # seconds a job may take
+_workers = env.whole("CLUSTER_WORKERS", 2, least=1)
+Q_CLUSTER = {
+    "name": "nightshift",
+    "label": "Queue",
+    "orm": "default",
+    "workers": _workers,
+    "bulk": 1,
+    "queue_limit": _workers,
+    "recycle": 500,
+    "max_rss": env.whole("CLUSTER_WORKER_KIB", 524_288, least=65_536),
+    "timeout": JOB_TIMEOUT,
+    # Longer than everything prefetched can take, or Django-Q2 hands it out twice.
+    "retry": JOB_TIMEOUT * (2 * _workers) + 120,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": 0,
+    "poll": env.number("CLUSTER_POLL", 0.2),
+    "time_zone": "UTC",
+    "guard_cycle": 1,
+}
+
+# ---- time, language, money ------------------------------------------------------------
+
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+LANGUAGE_CODE = "en"
+
+# ---- people ---------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "firms.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+
+# ---- mail -----------------------------------------------------------------------------
+
+vars().update(env.smtp("EMAIL_URL", "smtp://127.0.0.1:2525"))
+EMAIL_TIMEOUT = env.whole("EMAIL_TIMEOUT", 20, least=1)  # seconds
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Nightshift <nightshift@localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+MESSAGES = "project.messages"  # every type of notification
+
+# ---- static files, security -----------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+# How many proxies of ours add the visitor's address to X-Forwarded-For.
+TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", 0)
+RATELIMIT_IP_META_KEY = "apps.core.visitors.address"
+SESSION_COOKIE_HTTPONLY = True
+if PRODUCTION:
+    SECURE_SSL_REDIRECT = env.truth("SECURE_SSL_REDIRECT", default=True)
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = env.whole("SECURE_HSTS_SECONDS", 31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+# ---- logs -----------------------------------------------------------------------------
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "plain": {
+            "()": "apps.core.logs.DiscreetFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        }
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "plain"},
+        # Acts only in a cluster that a guard has started.
+        "death": {"class": "apps.jobs.guard.DeathHandler"},
+    },
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        # Django's own handlers would write paths, and with them signing links, as they are.
+        "django": {"handlers": [], "level": "INFO"},
+        "django.server": {"handlers": [], "propagate": True},
+        "django-q": {
+            "handlers": ["console", "death"],
+            "level": env.text("CLUSTER_LOG_LEVEL", "INFO").upper(),
+            "propagate": False,
+        },
+    },
+}

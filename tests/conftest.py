@@ -1,0 +1,76 @@
+"""Fixtures and rules every test shares. The database is chosen in tests/plugin.py."""
+
+from collections import Counter
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from pytest_django import Settings
+
+from tests.servers.chromium import find_chromium
+from tests.servers.cluster import file_database  # noqa: F401 - a fixture
+from tests.servers.smtp import HOST, MailServer, mail_server
+
+MISSING = "counterpart missing: "
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only PostgreSQL can prove, when this run is on SQLite."""
+    if connection.vendor == "postgresql":
+        return
+    left_out = [item for item in items if item.get_closest_marker("postgres")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("postgres")]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser") and find_chromium() is None:
+        pytest.skip(f"{MISSING}Chromium (Debian: apt-get install chromium)")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # the outermost, so its lines come last
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter,
+) -> Generator[None, None, None]:
+    """Say in the last lines what was not tested for want of a server."""
+    yield
+    reasons = [
+        report.longrepr[2].partition(MISSING)[2]
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple) and MISSING in report.longrepr[2]
+    ]
+    for reason, count in sorted(Counter(reasons).items()):
+        terminalreporter.write_line(f"NOT TESTED for want of {reason}: {count}", red=True)
+
+
+@pytest.fixture
+def smtp_server(settings: Settings) -> Iterator[MailServer]:
+    """A mail server on loopback that Django's e-mail goes to."""
+    with mail_server() as server:
+        _send_mail_to(server, settings)
+        yield server
+
+
+@pytest.fixture
+def strict_smtp_server(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[MailServer]:
+    """The same, demanding STARTTLS (its own authority) and a login."""
+    with mail_server(starttls=True, login=("nightshift", "a-mail-password")) as server:
+        assert server.certificates is not None
+        server.certificates.cert_pem.write_to_path(tmp_path / "authority.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+        _send_mail_to(server, settings)
+        yield server
+
+
+def _send_mail_to(server: MailServer, settings: Settings) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST = HOST
+    settings.EMAIL_PORT = server.port
+    settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = server.login or ("", "")
+    settings.EMAIL_USE_TLS = server.certificates is not None
+    settings.EMAIL_USE_SSL = False
+    settings.EMAIL_TIMEOUT = 2  # seconds

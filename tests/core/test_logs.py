@@ -1,0 +1,73 @@
+"""Logs never repeat the rows that databases quote in their errors."""
+
+import logging
+
+import pytest
+from django.db import IntegrityError, ProgrammingError, connection, transaction
+
+from apps.core.logs import DiscreetFormatter
+from apps.firms.models import User
+from tests.factories import UserFactory
+
+ADA = "ada.lovelace"
+
+
+def written(error: BaseException | None, message: str = "It failed") -> str:
+    record = logging.LogRecord("x", logging.ERROR, "x.py", 1, message, (), None)
+    if error is not None:
+        record.exc_info = (type(error), error, error.__traceback__)
+    return DiscreetFormatter("{message}", style="{").format(record)
+
+
+@pytest.mark.django_db
+def test_leave_out_the_row_that_the_database_refused() -> None:
+    UserFactory(username=ADA)
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
+        User.objects.create(username=ADA)
+    text = written(refused.value)
+    assert "IntegrityError" in text
+    assert ADA not in text
+    if connection.vendor == "postgresql":
+        assert ADA in str(refused.value)
+        assert "DETAIL: (left out)" in text
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_leave_out_the_statement_that_the_database_could_not_read() -> None:
+    with (
+        pytest.raises(ProgrammingError, match=ADA) as refused,
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT %s::text FORM nothing", [ADA])
+    assert ADA not in written(refused.value)
+
+
+def test_leave_out_every_line_of_a_row() -> None:
+    error = ValueError("duplicate key\nDETAIL:  Key (note)=(first\nsecond, ada) exists.\nmore")
+    assert written(error) == "It failed\nValueError: duplicate key\nDETAIL: (left out)"
+
+
+def test_keep_the_traceback_that_follows() -> None:
+    try:
+        try:
+            raise KeyError
+        except KeyError as error:
+            raise IntegrityError(f"duplicate\nDETAIL:  Failing row: ({ADA}).\n") from error
+    except IntegrityError as error:
+        last = RuntimeError("gave up")
+        last.__cause__ = error
+        text = written(last)
+    assert ADA not in text
+    assert text.count("The above exception was the direct cause") == 2
+    assert text.endswith("RuntimeError: gave up")
+
+
+def test_leave_out_rows_in_messages_too() -> None:
+    text = written(None, "could not save:\nDETAIL:  Key (email)=(ada@example.com) exists.")
+    assert text == "could not save:\nDETAIL: (left out)"
+
+
+def test_leave_ordinary_lines_alone() -> None:
+    assert written(None, "12 rows; LINE 1 is fine") == "12 rows; LINE 1 is fine"

@@ -1,0 +1,192 @@
+"""Rows to test with: the least that makes sense, everything else said by the test."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import factory
+from django.contrib.auth.hashers import make_password
+from factory.django import DjangoModelFactory
+
+from apps.billing.models import BillingAccount, Invoice, InvoiceLine
+from apps.contacts.models import Contact
+from apps.documents.models import Document, fingerprint
+from apps.firms.models import Firm, FirmSettings, Membership, MembershipRole, Role, User
+from apps.leasing.models import Lease, LeaseParty, Property, PropertyBillingConfig, Unit
+from apps.notifications.models import NotificationPreference
+
+PASSWORD = "correct-horse-battery"
+
+
+class UserFactory(DjangoModelFactory[User]):
+    class Meta:
+        model = User
+
+    username = factory.Sequence(lambda n: f"user{n}")
+    email = factory.LazyAttribute(lambda o: f"{o.username}@example.com")
+    password = factory.LazyFunction(lambda: make_password(PASSWORD))
+
+
+class FirmFactory(DjangoModelFactory[Firm]):
+    class Meta:
+        model = Firm
+        skip_postgeneration_save = True
+
+    name = factory.Sequence(lambda n: f"Firm {n}")
+    slug = factory.Sequence(lambda n: f"firm-{n}")
+    status = Firm.Status.ACTIVE
+    timezone = "America/New_York"
+    currency = "USD"
+    settings = factory.RelatedFactory(
+        "tests.factories.FirmSettingsFactory", factory_related_name="firm"
+    )
+
+
+class FirmSettingsFactory(DjangoModelFactory[FirmSettings]):
+    class Meta:
+        model = FirmSettings
+
+
+class MembershipFactory(DjangoModelFactory[Membership]):
+    class Meta:
+        model = Membership
+        skip_postgeneration_save = True
+
+    firm = factory.SubFactory(FirmFactory)
+    user = factory.SubFactory(UserFactory, is_staff=True)
+
+    @factory.post_generation
+    def roles(obj: Membership, create: bool, extracted: Any, **_: Any) -> None:  # noqa: N805
+        for role in extracted or [Role.ADMIN]:
+            MembershipRole.objects.create(firm=obj.firm, membership=obj, role=role)
+
+
+class ContactFactory(DjangoModelFactory[Contact]):
+    class Meta:
+        model = Contact
+
+    firm = factory.SubFactory(FirmFactory)
+    display_name = factory.Sequence(lambda n: f"Contact {n}")
+    email = factory.Sequence(lambda n: f"contact{n}@example.com")
+
+
+class SmsConsentFactory(DjangoModelFactory[NotificationPreference]):
+    """``SmsConsentFactory(firm=…, recipient_key=f"contact:{contact.pk}")``."""
+
+    class Meta:
+        model = NotificationPreference
+
+    channel = "sms"
+    wanted = True
+
+
+class BillingAccountFactory(DjangoModelFactory[BillingAccount]):
+    class Meta:
+        model = BillingAccount
+
+    firm = factory.SelfAttribute("contact.firm")
+    contact = factory.SubFactory(ContactFactory)
+    currency = "USD"
+
+
+class InvoiceFactory(DjangoModelFactory[Invoice]):
+    """A sent invoice with one line over its whole total (``total_minor``)."""
+
+    class Meta:
+        model = Invoice
+        skip_postgeneration_save = True
+
+    account = factory.SubFactory(BillingAccountFactory)
+    firm = factory.SelfAttribute("account.firm")
+    number = factory.Sequence(lambda n: f"TEST-{n:06d}")
+    kind = Invoice.Kind.RENT
+    currency = factory.SelfAttribute("account.currency")
+    total_minor = 150_000
+    subtotal_minor = factory.SelfAttribute("total_minor")
+    status = Invoice.Status.SENT
+    issue_date = date(2025, 2, 20)
+    due_date = date(2025, 3, 1)
+    contractual_due_date = factory.SelfAttribute("due_date")
+    sent_at = datetime(2025, 2, 20, 12, tzinfo=UTC)
+
+    @factory.post_generation
+    def line(obj: Invoice, create: bool, extracted: Any, **_: Any) -> None:  # noqa: N805
+        if obj.total_minor:
+            InvoiceLine.objects.create(
+                firm=obj.firm,
+                invoice=obj,
+                kind=InvoiceLine.Kind.RENT,
+                description="Rent",
+                unit_minor=obj.total_minor,
+                amount_minor=obj.total_minor,
+            )
+
+
+class PropertyFactory(DjangoModelFactory[Property]):
+    class Meta:
+        model = Property
+
+    firm = factory.SubFactory(FirmFactory)
+    name = factory.Sequence(lambda n: f"Property {n}")
+    timezone = "America/New_York"
+    currency = "USD"
+
+
+class UnitFactory(DjangoModelFactory[Unit]):
+    class Meta:
+        model = Unit
+
+    property = factory.SubFactory(PropertyFactory)
+    firm = factory.SelfAttribute("property.firm")
+    label = factory.Sequence(lambda n: f"{n}")
+    status = Unit.Status.OCCUPIED
+
+
+class LeaseFactory(DjangoModelFactory[Lease]):
+    """An active lease over $1500.00 due on the 1st, with one primary renter."""
+
+    class Meta:
+        model = Lease
+        skip_postgeneration_save = True
+
+    unit = factory.SubFactory(UnitFactory)
+    firm = factory.SelfAttribute("unit.firm")
+    currency = factory.SelfAttribute("unit.property.currency")
+    account = factory.SubFactory(
+        BillingAccountFactory,
+        contact=factory.SubFactory(ContactFactory, firm=factory.SelfAttribute("...firm")),
+        currency=factory.SelfAttribute("..currency"),
+    )
+    status = Lease.Status.ACTIVE
+    start_date = date(2024, 1, 1)
+    rent_minor = 150_000
+    due_day = 1
+
+    @factory.post_generation
+    def renter(obj: Lease, create: bool, extracted: Any, **_: Any) -> None:  # noqa: N805
+        LeaseParty.objects.create(
+            firm=obj.firm, lease=obj, contact=extracted or obj.account.contact
+        )
+
+
+class BillingConfigFactory(DjangoModelFactory[PropertyBillingConfig]):
+    """A property's terms from 2000 on: by default a flat fee of $50.00 after 5 days."""
+
+    class Meta:
+        model = PropertyBillingConfig
+
+    property = factory.SubFactory(PropertyFactory)
+    firm = factory.SelfAttribute("property.firm")
+    effective_from = date(2000, 1, 1)
+    grace_days = 5
+    late_fee_type = PropertyBillingConfig.LateFee.FLAT
+    late_fee_minor = 5_000
+
+
+class DocumentFactory(DjangoModelFactory[Document]):
+    class Meta:
+        model = Document
+
+    firm = factory.SubFactory(FirmFactory)
+    title = "Residential lease"
+    text = "The renter rents the unit."
+    sha256 = factory.LazyAttribute(lambda o: fingerprint(o.text))

@@ -1,0 +1,69 @@
+"""The demo world has … (spec E1, E2)."""
+
+import pytest
+from django.db.models import Count, Sum
+
+from apps.billing.models import Invoice, InvoiceLine, Payment
+from apps.billing.services import find_inconsistencies
+from apps.documents.models import SignatureRequest
+from apps.firms.models import Firm, Membership
+from apps.leasing.models import Lease, Property, RewardConfiguration, Unit
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("demo_world", "reference_clock"),
+]
+
+
+def test_has_the_firms() -> None:
+    assert Firm.objects.filter(is_demo=True).count() == 12
+    assert Membership.objects.filter(roles__role="owner").count() == 12
+    assert Membership.objects.filter(roles__role="facility_manager").count() == 3
+    assert Membership.objects.filter(is_active=False).count() == 1
+
+
+def test_has_the_properties_and_units() -> None:
+    assert Property.objects.count() == 5
+    units = dict(Unit.objects.values_list("status").annotate(n=Count("pk")))
+    assert units == {"occupied": 15, "vacant": 12, "maintenance": 2}
+
+
+def test_has_the_leases_with_their_invoices_and_payments() -> None:
+    assert Lease.objects.filter(status="active").count() == 15
+    assert Invoice.objects.filter(kind="rent").count() == 171
+    assert Invoice.objects.filter(kind="manual").count() == 4
+    assert Payment.objects.count() == 192
+    fees = InvoiceLine.objects.filter(kind="late_fee")
+    assert (fees.count(), fees.aggregate(s=Sum("amount_minor"))["s"]) == (12, 60_000)
+
+
+def test_has_each_renter_with_the_history_they_are_named_for() -> None:
+    def open_invoices(name: str) -> list[tuple[str, int]]:
+        rows = Invoice.objects.filter(
+            account__contact__user__username=name, kind="rent", balance_minor__gt=0
+        ).order_by("due_date")
+        return [(str(i.due_date), i.balance_minor) for i in rows]
+
+    assert open_invoices("overdue_olivia") == [
+        ("2025-03-01", 190_000), ("2025-04-01", 190_000), ("2025-05-01", 190_000)
+    ]  # fmt: skip
+    assert open_invoices("partial_pat") == [("2025-05-01", 68_000)]
+    for name in ("perfect_payer", "chronic_charlie", "auto_alice", "prepay_pete"):
+        assert open_invoices(name) == []
+    nick = Invoice.objects.get(account__contact__user__username="newbie_nick")
+    assert (nick.total_minor, nick.status) == (143_000, "paid")
+    pete = Lease.objects.get(account__contact__user__username="prepay_pete")
+    assert pete.account.credit_minor == 600_000
+
+
+def test_has_the_signatures() -> None:
+    requests = dict(SignatureRequest.objects.values_list("status").annotate(n=Count("pk")))
+    assert requests == {"signed": 30, "pending": 3}
+
+
+def test_has_the_reward_programmes() -> None:
+    assert RewardConfiguration.objects.count() == 7
+
+
+def test_holds_every_rule_of_the_ledger() -> None:
+    assert find_inconsistencies() == []

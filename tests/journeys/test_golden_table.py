@@ -1,0 +1,110 @@
+"""The golden table (spec E4): the first run of each command on a fresh seed, and the second."""
+
+import io
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django_q.models import OrmQ, Task
+
+from apps.billing.models import AccountCredit, BillingAccount, Invoice, InvoiceLine
+from apps.documents.models import SignatureRequest
+from apps.leasing.models import RewardGrant
+from apps.notifications.models import Notification
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("demo_world", "reference_clock"),
+]
+
+
+def run(name: str, **options: Any) -> str:
+    out = io.StringIO()
+    call_command(name, stdout=out, **options)
+    return out.getvalue()
+
+
+def summary(output: str) -> list[str]:
+    return [line.strip() for line in output.partition("Summary:")[2].strip().splitlines()]
+
+
+def test_generate_monthly_invoices() -> None:
+    first = run("generate_monthly_invoices")
+    assert summary(first) == ["Invoices generated: 14", "Leases skipped: 1", "Errors: 0"]
+    issued = Invoice.objects.filter(kind="rent", issue_date="2025-06-10")
+    totals = {
+        currency: sum(i.total_minor for i in issued if i.currency == currency)
+        for currency in ("GBP", "JPY", "USD")
+    }
+    assert totals == {"GBP": 352_500, "JPY": 200_000, "USD": 1_488_500}
+    pete = issued.get(account__contact__user__username="prepay_pete")
+    assert (pete.status, pete.credited_minor, pete.account.credit_minor) == (
+        "paid", 200_000, 400_000
+    )  # fmt: skip
+    assert summary(run("generate_monthly_invoices")) == [
+        "Invoices generated: 0", "Leases skipped: 15", "Errors: 0"
+    ]  # fmt: skip
+
+
+def test_apply_late_fees() -> None:
+    first = run("apply_late_fees")
+    assert first.count("$75.00 late fee (5% of $1900.00") == 3
+    assert first.count("$34.00 late fee (5% of $680.00") == 1
+    assert summary(first)[:2] == ["Late fees applied: 4", "Total late fees: $259.00"]
+    assert summary(first)[3] == "Errors: 0"
+    again = summary(run("apply_late_fees"))
+    assert again[:2] == ["Late fees applied: 0", "Total late fees: $0.00"]
+    lines = InvoiceLine.objects.filter(kind="late_fee", invoice__balance_minor__gt=0)
+    assert sorted(line.amount_minor for line in lines) == [3_400, 7_500, 7_500, 7_500]
+
+
+def test_send_payment_reminders() -> None:
+    first = run("send_payment_reminders")
+    assert summary(first) == [
+        "Upcoming reminders: 2", "Overdue reminders: 4", "Skipped: 0", "Errors: 0"
+    ]  # fmt: skip
+    assert first.count("40 days overdue") == 2
+    before = Notification.objects.count()
+    assert summary(run("send_payment_reminders")) == [
+        "Upcoming reminders: 0", "Overdue reminders: 0", "Skipped: 0", "Errors: 0"
+    ]  # fmt: skip
+    assert Notification.objects.count() == before
+
+
+def test_calculate_rewards() -> None:
+    first = run("calculate_rewards")
+    assert "  ✓ streak_sally: 14-month streak, reward £40.00 (12-month streak)\n" in first
+    assert first.endswith(
+        "Summary: Tenants checked: 15, Rewards granted: 24, Total: £120.00, ¥4000, $525.00\n"
+    )
+    assert RewardGrant.objects.count() == 24
+    assert AccountCredit.objects.filter(kind="reward").count() == 24
+    sally = BillingAccount.objects.get(contact__user__username="streak_sally")
+    assert sally.credit_minor == 4_000
+    assert run("calculate_rewards").endswith(
+        "Summary: Tenants checked: 15, Rewards granted: 0, Total: $0.00\n"
+    )
+
+
+def test_expire_signing_links() -> None:
+    assert run("expire_signing_links") == "Expired 1 signing links older than 7 days.\n"
+    assert SignatureRequest.objects.filter(status="expired").count() == 1
+    assert SignatureRequest.objects.filter(status="pending").count() == 2
+    assert run("expire_signing_links") == "Expired 0 signing links older than 7 days.\n"
+
+
+def test_cleanup_old_tasks() -> None:
+    assert run("cleanup_old_tasks") == (
+        "Deleted 5 tasks older than 30 days (3 successful, 2 failed).\n"
+    )
+    assert Task.objects.count() == 5
+    assert run("cleanup_old_tasks") == (
+        "Deleted 0 tasks older than 30 days (0 successful, 0 failed).\n"
+    )
+
+
+def test_qflush() -> None:
+    assert run("qflush", no_input=True).endswith("Flushed 4 tasks from queue 'nightshift'.\n")
+    assert OrmQ.objects.count() == 0
+    assert Task.objects.count() == 10
+    assert run("qflush", no_input=True).endswith("Queue 'nightshift' is empty.\n")

@@ -1,0 +1,200 @@
+"""What an e-mail looks like on the wire (spec A10.5, A10.9)."""
+
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_django import Settings
+
+from apps.contacts.models import Contact
+from apps.core.problems import Problem
+from apps.firms.models import Firm
+from apps.notifications.email import EmailSender
+from apps.notifications.sending import Letter
+from apps.notifications.services import deliver_notifications, read_unsubscribe_token
+from apps.notifications.types import Words
+from tests.factories import ContactFactory, FirmFactory
+from tests.notifications import messages
+from tests.notifications.outbox import delivery, say
+from tests.servers.smtp import MailServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ada(settings: Settings) -> Contact:
+    settings.DEFAULT_FROM_EMAIL = "Nightshift <post@nightshift.example>"
+    settings.SITE_URL = "https://night.example"
+    firm = FirmFactory(name="Evergreen PM", settings__reply_to="office@evergreen.example")
+    return ContactFactory(firm=firm, display_name="Ada", email="ada@example.com")
+
+
+def received(server: MailServer) -> EmailMessage:
+    deliver_notifications()
+    (mail,) = server.messages
+    return mail.message
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body([kind])
+    assert part is not None
+    text: str = part.get_content()
+    return text
+
+
+def test_comes_from_the_firm_and_answers_go_to_its_office(
+    ada: Contact, smtp_server: MailServer
+) -> None:
+    planned = say(ada, context={"subject": "Hello Ada", "text": "Good day."})
+
+    message = received(smtp_server)
+
+    assert message["From"] == "Evergreen PM <post@nightshift.example>"
+    assert message["Reply-To"] == "office@evergreen.example"
+    assert message["To"] == "ada@example.com"
+    assert message["Subject"] == "Hello Ada"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert smtp_server.messages[0].sender == "post@nightshift.example"
+    made = delivery(planned).created_at.strftime("%Y%m%d%H%M%S%f")
+    pk = delivery(planned).pk
+    assert message["Message-ID"] == f"<delivery-{pk}-{made}@nightshift.example>"
+
+
+def test_has_no_reply_address_when_the_firm_gave_none(
+    ada: Contact, smtp_server: MailServer
+) -> None:
+    say(ContactFactory())
+
+    assert received(smtp_server)["Reply-To"] is None
+
+
+def test_says_the_same_in_text_and_html(ada: Contact, smtp_server: MailServer) -> None:
+    say(ada, context={"text": "Dear Ada,\n\nsee https://night.example/x?a=1&b=2\nnow."})
+
+    message = received(smtp_server)
+
+    assert message.get_content_type() == "multipart/alternative"
+    assert body(message, "plain") == (
+        "Dear Ada,\n\nsee https://night.example/x?a=1&b=2\nnow.\n\n-- \nEvergreen PM\n"
+    )
+    assert (
+        '<p>Dear Ada,</p>\n\n<p>see <a href="https://night.example/x?a=1&amp;b=2">'
+        "https://night.example/x?a=1&amp;b=2</a><br>now.</p>"
+    ) in body(message, "html")
+
+
+def test_escapes_everything(ada: Contact, smtp_server: MailServer) -> None:
+    Firm.objects.update(name="<b>Firm</b>")
+    hostile = "<script>alert(1)</script>"
+    say(ada, context={"subject": hostile, "text": f"{hostile} https://x.example/{hostile}"})
+
+    message = received(smtp_server)
+
+    assert "<script" not in body(message, "html")
+    assert "<b>" not in body(message, "html")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body(message, "html")
+    assert hostile in body(message, "plain")
+
+
+def test_escapes_html_that_was_not_made_as_such(ada: Contact, smtp_server: MailServer) -> None:
+    say(ada, context={"html": "<img src=x>"})
+
+    assert "&lt;img src=x&gt;" in body(received(smtp_server), "html")
+
+
+def test_writes_names_and_subjects_of_any_language(
+    ada: Contact, smtp_server: MailServer
+) -> None:
+    Firm.objects.update(name="Müller & Söhne, “Haus”")
+    say(ada, context={"subject": "Miete für März: 1 500 € — 家賃", "text": "Grüße — 家賃 🏠"})
+
+    message = received(smtp_server)
+
+    assert message["From"].addresses[0].display_name == "Müller & Söhne, “Haus”"
+    assert message["Subject"] == "Miete für März: 1 500 € — 家賃"
+    assert body(message, "plain").startswith("Grüße — 家賃 🏠\n")
+
+
+@pytest.mark.parametrize("type", [messages.RECEIPT, messages.ALARM, messages.BY_EMAIL])
+def test_has_no_unsubscribe_link_when_it_is_not_optional(
+    ada: Contact, smtp_server: MailServer, type: messages.NotificationType
+) -> None:
+    say(ada, type)
+
+    message = received(smtp_server)
+
+    assert message["List-Unsubscribe"] is None
+    assert message["List-Unsubscribe-Post"] is None
+    assert "unsubscribe" not in message.as_string()
+
+
+def test_can_be_unsubscribed_from_when_it_is_optional(
+    ada: Contact, smtp_server: MailServer
+) -> None:
+    say(ada, messages.NEWS)
+
+    message = received(smtp_server)
+
+    link, mailto = message["List-Unsubscribe"].split(", ")
+    prefix = "<https://night.example/notifications/unsubscribe/"
+    assert link.startswith(prefix)
+    token = link.removeprefix(prefix).removesuffix("/>")
+    asked = read_unsubscribe_token(token)
+    assert asked is not None
+    assert (asked.firm, asked.recipient_key) == (ada.firm, f"contact:{ada.pk}")
+    assert asked.category == "marketing"
+    assert mailto.startswith("<mailto:office@evergreen.example?subject=unsubscribe%20")
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert link[1:-1] in body(message, "plain")
+    assert link[1:-1] in body(message, "html")
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028"])
+@pytest.mark.parametrize("place", ["subject", "firm", "address", "reply_to"])
+def test_refuses_a_line_break_in_a_header(sign: str, place: str) -> None:
+    evil = f"x{sign}Bcc: eve@example.com"
+    facts = {"subject": "s", "firm": "f", "address": "a@example.com", "reply_to": ""}
+    facts[place] = evil
+
+    with pytest.raises(Problem, match=r"^line break in a header$"):
+        EmailSender().compose(
+            Letter(
+                reference="delivery-1",
+                address=facts["address"],
+                words=Words(facts["subject"], "text"),
+                firm=Firm(name=facts["firm"]),
+                reply_to=facts["reply_to"],
+            )
+        )
+
+
+@given(subject=st.text(max_size=200), name=st.text(min_size=1, max_size=60))
+def test_never_writes_a_header_that_was_not_meant(subject: str, name: str) -> None:
+    letter = Letter(
+        reference="delivery-1",
+        address="ada@example.com",
+        words=Words(subject, "text"),
+        firm=Firm(name=name),
+        reply_to="",
+    )
+    try:
+        message = EmailSender().compose(letter)
+    except Problem:
+        return
+    try:
+        head = message.message().as_bytes(linesep="\r\n").partition(b"\r\n\r\n")[0]
+    except (ValueError, UnicodeError):
+        return  # refused when sent
+    names = [line.partition(b":")[0] for line in head.split(b"\r\n") if line[:1] not in b" \t"]
+    assert sorted(set(names)) == sorted(names)
+    assert set(names) == {
+        b"Content-Type",
+        b"MIME-Version",
+        b"Subject",
+        b"From",
+        b"To",
+        b"Date",
+        b"Message-ID",
+        b"Auto-Submitted",
+    }

@@ -1,0 +1,1 @@
+"""The real servers tests talk to, on loopback, from requirements/dev.txt alone."""

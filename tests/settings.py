@@ -1,0 +1,20 @@
+"""The project's settings for tests: quick passwords, and a database tests/plugin.py chose."""
+
+import os
+from pathlib import Path
+
+os.environ["NIGHTSHIFT_ENVIRONMENT"] = "test"
+
+from project.settings import *  # noqa: F403
+from project.settings import DATABASES
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Static files come from the apps' folders; nobody has collected them.
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True
+
+_database = DATABASES["default"]
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, not memory: the processes of a real cluster open it too.
+    _database["TEST"] = {"NAME": str(Path(_database["NAME"]).with_name("test.sqlite3"))}
+    _database["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
