@@ -47,7 +47,7 @@ class Report:
         self.tallies: Counter[str] = Counter()
         self.money: dict[str, Money] = {}
         self._summary = summary
-        self._inside = False  # an item's transaction is open
+        self._began = self._inside = False  # an item's transaction has begun, is open
         self._watcher = watcher()
         self._watcher.opened(self)
         if heading:
@@ -67,10 +67,8 @@ class Report:
         self._between()
         item = self._item(thing, part)
         wanted = self._watcher.wants(item.subject.identity)
-        began = False
         try:
             with self._transaction():
-                began = True
                 yield item
                 if not wanted:
                     raise _Undo
@@ -78,8 +76,8 @@ class Report:
         except Stop:
             raise
         except Exception as error:
-            if not began:
-                raise  # no database, no loop: the block cannot be left out
+            if not self._began:
+                raise
             if wanted:
                 self._judge(item, error)
         if wanted:
@@ -190,12 +188,15 @@ class Report:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._inside = True
-        try:
-            with transaction.atomic(durable=True):
+        # A transaction that cannot begin (no database, a lock held too long) is no item's
+        # fault, and the next one would not fare better: that ends the run.
+        self._began = False
+        with transaction.atomic(durable=True):
+            self._began = self._inside = True
+            try:
                 yield
-        finally:
-            self._inside = False
+            finally:
+                self._inside = False
 
     def _between(self) -> None:
         if self._inside:
@@ -231,6 +232,8 @@ class Report:
         except Stop:
             raise
         except Exception as error:
+            if not self._began:
+                raise
             logger.warning(
                 "A batch of %d is done again one by one after %s",
                 len(items),
@@ -253,6 +256,8 @@ class Report:
         except Stop:
             raise
         except Exception as error:
+            if not self._began:
+                raise
             self._judge(item, error)
         self._follow([item], then)
 

@@ -353,10 +353,12 @@ def test_a_plain_call_is_not_watched() -> None:
     assert str(greet_contacts()).startswith("\nSummary:")
 
 
-def test_an_item_cannot_be_nested_in_a_transaction_of_the_caller() -> None:
-    contacts("")
+@both_ways
+@pytest.mark.parametrize("names", [[""], ["", ""]], ids=len)
+def test_a_transaction_that_cannot_begin_ends_the_run(job: Job, names: list[str]) -> None:
+    contacts(*names)
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        greet_contacts()
+        job()
 
 
 def test_the_closing_block_reads_as_specified() -> None:

@@ -38,11 +38,11 @@ def say(
 def delivery(planned: Planned, channel: Channel = Channel.EMAIL) -> Delivery:
     """Return what is known of it by now."""
     return Delivery.objects.select_related("notification").get(
-        notification=planned.notification, channel=channel
+        notification=planned.notification_id, channel=channel
     )
 
 
 def states(planned: Planned) -> dict[str, str]:
     """Return the status of each of its deliveries."""
-    rows = Delivery.objects.filter(notification=planned.notification)
+    rows = Delivery.objects.filter(notification=planned.notification_id)
     return dict(rows.values_list("channel", "status"))

@@ -32,7 +32,7 @@ MANY = 400
 
 def stuck(planned: Planned, *, minutes: int, **facts: object) -> None:
     """Leave a delivery as a worker that died so long ago would."""
-    Delivery.objects.filter(notification=planned.notification).update(
+    Delivery.objects.filter(notification=planned.notification_id).update(
         status="sending", claimed_at=NOW - timedelta(minutes=minutes), attempts=1, **facts
     )
 

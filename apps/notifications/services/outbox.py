@@ -11,7 +11,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from apps.contacts.models import Contact
-from apps.core import batches
+from apps.core import batches, bulk
 from apps.firms.models import User
 from apps.notifications import channels
 from apps.notifications.models import Channel, Delivery, Notification
@@ -40,7 +40,7 @@ class Planned:
     """A notification that is now in the outbox, and the channels it will use."""
 
     draft: Draft
-    notification: Notification
+    notification_id: int
     channels: tuple[Channel, ...]
 
 
@@ -110,15 +110,17 @@ def _insert(new: Mapping[Key, Draft], now: datetime) -> list[Planned]:
         return []
     wishes = Wishes.of((firm_id, recipient) for firm_id, _, recipient, _ in new)
     choices = {key: _choose(draft, key[2], wishes) for key, draft in new.items()}
-    rows = {key: _row(draft, key, choices[key][0], now) for key, draft in new.items()}
     # Sorted, or two processes could wait for each other's rows for ever.
-    Notification.objects.bulk_create([rows[key] for key in sorted(rows)])
-    Delivery.objects.bulk_create(
+    ordered = sorted(new)
+    rows = [_row(new[key], key, choices[key][0], now) for key in ordered]
+    pks = dict(zip(ordered, bulk.insert(Notification, _COLUMNS, rows), strict=True))
+    deliveries = [
         delivery
         for key, (used, unusable) in choices.items()
-        for delivery in _deliveries(rows[key], used, unusable, now)
-    )
-    return [Planned(draft, rows[key], choices[key][0]) for key, draft in new.items()]
+        for delivery in _deliveries(new[key], pks[key], used, unusable, now)
+    ]
+    bulk.insert(Delivery, _DELIVERY_COLUMNS, deliveries)
+    return [Planned(draft, pks[key], choices[key][0]) for key, draft in new.items()]
 
 
 def _choose(
@@ -138,7 +140,13 @@ def _choose(
     return tuple(reachable), tuple(one for one in wanted if one not in reachable)
 
 
-def _row(draft: Draft, key: Key, used: Sequence[Channel], now: datetime) -> Notification:
+_COLUMNS = (
+    "firm", "type", "recipient_contact", "recipient_user", "recipient_key", "dedupe_key",
+    "subject_type", "subject_id", "context", "not_before", "status",
+)  # fmt: skip
+
+
+def _row(draft: Draft, key: Key, used: Sequence[Channel], now: datetime) -> tuple[object, ...]:
     recipient, about = draft.recipient, draft.about
     is_contact = isinstance(recipient, Contact)
     status = Notification.Status.QUEUED
@@ -146,36 +154,42 @@ def _row(draft: Draft, key: Key, used: Sequence[Channel], now: datetime) -> Noti
         status = Notification.Status.UNDELIVERABLE
     elif all(_is_there_at_once(one, draft.not_before, now) for one in used):
         status = Notification.Status.SENT
-    return Notification(
-        created_at=now,
-        firm_id=draft.firm_id,
-        type=draft.type.name,
-        recipient_contact_id=recipient.pk if is_contact else None,
-        recipient_user_id=None if is_contact else recipient.pk,
-        recipient_key=key[2],
-        dedupe_key=draft.dedupe_key,
-        subject_type=about._meta.label_lower if about else "",
-        subject_id=str(about.pk) if about else "",
-        context=dict(draft.context),
-        not_before=draft.not_before,
-        status=status,
+    return (
+        draft.firm_id,
+        draft.type.name,
+        recipient.pk if is_contact else None,
+        None if is_contact else recipient.pk,
+        key[2],
+        draft.dedupe_key,
+        about._meta.label_lower if about else "",
+        str(about.pk) if about else "",
+        dict(draft.context),
+        draft.not_before,
+        status,
     )
 
 
+_DELIVERY_COLUMNS = (
+    "firm", "notification", "channel", "status", "next_attempt_at", "sent_at", "reason"
+)  # fmt: skip
+
+
 def _deliveries(
-    row: Notification, used: Iterable[Channel], unusable: Iterable[Channel], now: datetime
-) -> Iterator[Delivery]:
-    facts = {"firm_id": row.firm_id, "notification_id": row.pk, "created_at": now}
-    due = max(row.not_before, now) if row.not_before else now
+    draft: Draft,
+    pk: int,
+    used: Iterable[Channel],
+    unusable: Iterable[Channel],
+    now: datetime,
+) -> Iterator[tuple[object, ...]]:
+    firm, status = draft.firm_id, Delivery.Status
+    due = max(draft.not_before, now) if draft.not_before else now
     for channel in used:
-        if _is_there_at_once(channel, row.not_before, now):
-            there = Delivery.Status.DELIVERED
-            yield Delivery(**facts, channel=channel, status=there, sent_at=now)
+        if _is_there_at_once(channel, draft.not_before, now):
+            yield (firm, pk, channel, status.DELIVERED, now, now, "")
         else:
-            yield Delivery(**facts, channel=channel, next_attempt_at=due)
+            yield (firm, pk, channel, status.QUEUED, due, None, "")
     for channel in unusable:
-        skipped = Delivery.Status.SKIPPED
-        yield Delivery(**facts, channel=channel, status=skipped, reason=NO_ADDRESS)
+        yield (firm, pk, channel, status.SKIPPED, now, None, NO_ADDRESS)
 
 
 def _is_there_at_once(channel: Channel, not_before: datetime | None, now: datetime) -> bool:
