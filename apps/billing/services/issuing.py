@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from operator import attrgetter
 
 from django.db.models import F
 
@@ -89,7 +90,7 @@ def issue_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Inv
         _settle(invoice, draft, now)
         invoices.append(invoice)
         lines.append(drafted)
-    Invoice.objects.bulk_create(invoices)
+    _save(invoices)
     bulk.insert(
         InvoiceLine,
         LINE_COLUMNS,
@@ -159,6 +160,22 @@ def _unsaved(draft: InvoiceDraft, number: str, total: int, now: datetime) -> Inv
         contractual_due_date=draft.contractual_due_date or draft.due_date,
         sent_at=now,
     )
+
+
+_COLUMNS = (
+    "firm", "account", "number", "kind", "period_start", "period_end", "currency",
+    "subtotal_minor", "total_minor", "credited_minor", "status", "issue_date", "due_date",
+    "contractual_due_date", "sent_at", "paid_at", "autopay_opt_in", "autopay_status",
+    "autopay_next_charge_at",
+)  # fmt: skip
+_read = attrgetter(*(Invoice._meta.get_field(name).attname for name in _COLUMNS))
+
+
+def _save(invoices: Sequence[Invoice]) -> None:
+    """Insert the invoices and let the instances know their keys."""
+    keys = bulk.insert(Invoice, _COLUMNS, map(_read, invoices))
+    for invoice, key in zip(invoices, keys, strict=True):
+        invoice.pk, invoice._state.adding = key, False
 
 
 def _settle(invoice: Invoice, draft: InvoiceDraft, now: datetime) -> None:
