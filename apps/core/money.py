@@ -5,6 +5,7 @@ The ISO table (which currencies exist, how many decimals they have) is py-moneye
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from moneyed import Currency, CurrencyDoesNotExist, Money, get_currency
 
@@ -24,6 +25,7 @@ def currency(code: str) -> Currency:
         raise Problem(f"unknown currency '{code}'") from None
 
 
+@lru_cache(maxsize=512)
 def exponent(code: str) -> int:
     """Return how many decimals a currency has: 2 for USD, 0 for JPY, 3 for KWD."""
     return len(str(currency(code).sub_unit)) - 1

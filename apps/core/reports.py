@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -296,13 +297,16 @@ class Report:
         logger.error("%s %s failed", item.subject.kind, item.subject.key, exc_info=error)
 
     def _ended(self, items: Sequence[Item[Any]]) -> None:
+        amounts: dict[str, Decimal] = {}
         for item in items:
             item.committed |= not item.undone and not self.dry_run
             self.counts[item.outcome] += 1
             self.tallies.update(item.tallies)
             if item.amount is not None and item.outcome == Outcome.DONE:
                 code = item.amount.currency.code
-                self.money[code] = self.money.get(code, Money(0, code)) + item.amount
+                amounts[code] = amounts.get(code, Decimal(0)) + item.amount.amount
+        for code, amount in amounts.items():
+            self.money[code] = self.money.get(code, Money(0, code)) + Money(amount, code)
         self._watcher.told(items)
 
 

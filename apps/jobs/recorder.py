@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from django.utils import timezone
 
-from apps.core import money
+from apps.core import bulk, money
 from apps.core.reports import Item, Outcome, Report
 from apps.core.watching import Blocked, Effect, Identity, Stop, Watcher
 from apps.jobs import locks
@@ -21,6 +21,22 @@ logger = logging.getLogger(__name__)
 HEARTBEAT = 5.0  # seconds between signs of life
 FLUSH = 500  # items written at once
 KEPT = 1000  # how many items done are kept of a run; failures and the like always are
+
+_COLUMNS = (
+    "run",
+    "firm",
+    "position",
+    "subject_kind",
+    "subject_key",
+    "subject_part",
+    "subject_label",
+    "outcome",
+    "action",
+    "reason",
+    "detail",
+    "amount_minor",
+    "currency",
+)
 
 
 class Cancelled(Stop):
@@ -55,7 +71,7 @@ class Recorder(Watcher):
         # A run that lost its worker and is started again goes on counting.
         self.counts = Counter({outcome: getattr(run, outcome) for outcome in Outcome})
         self.money: Counter[str] = Counter(run.money)
-        self._rows: list[JobRunItem] = []
+        self._rows: list[tuple[object, ...]] = []
         self._position = sum(self.counts.values())
         self._kept: Counter[Outcome] = Counter()
         self._beat_at = time.monotonic()
@@ -86,7 +102,7 @@ class Recorder(Watcher):
     def weigh(self, effects: Sequence[Effect]) -> None:
         if self.plan is not None:
             self.plan.compare(effects)
-        if self.run.dry_run:
+        if self.run.dry_run or self.job.bound is None:
             return
         money_after = Counter(self.money)
         for _, _, amount in effects:
@@ -176,23 +192,20 @@ class Recorder(Watcher):
         self._kept[item.outcome] += 1
         return self._kept[item.outcome] <= KEPT
 
-    def _row(self, item: Item[Any]) -> JobRunItem:
+    def _row(self, item: Item[Any]) -> tuple[object, ...]:
         subject, amount = item.subject, item.amount
-        kind, key, part = subject.identity
-        return JobRunItem(
-            run=self.run,
-            firm_id=subject.firm_id,
-            position=self._position,
-            subject_kind=kind,
-            subject_key=key,
-            subject_part=part,
-            subject_label=subject.label[:200],
-            outcome=item.outcome,
-            action=item.action[:ACTION_LENGTH],
-            reason=str(item.reason or ""),
-            detail=item.detail[:300],
-            amount_minor=None if amount is None else money.to_minor(amount),
-            currency="" if amount is None else amount.currency.code,
+        return (
+            self.run.pk,
+            subject.firm_id,
+            self._position,
+            *subject.identity,
+            subject.label[:200],
+            str(item.outcome),
+            item.action[:ACTION_LENGTH],
+            str(item.reason or ""),
+            item.detail[:300],
+            None if amount is None else money.to_minor(amount),
+            "" if amount is None else amount.currency.code,
         )
 
     def _write(self) -> None:
@@ -204,7 +217,7 @@ class Recorder(Watcher):
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []
-        JobRunItem.objects.bulk_create(rows)
+        bulk.insert(JobRunItem, _COLUMNS, rows)
 
     def _figures(self) -> dict[str, Any]:
         figures: dict[str, Any] = {str(o): self.counts[o] for o in Outcome}

@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.core.later import after_commit
 from apps.core.problems import BadOption, sentence
 from apps.core.reports import Outcome
 from apps.core.watching import Blocked, Stop, Together, Watcher, watched_by
@@ -128,7 +129,8 @@ def close_lost(run: JobRun) -> bool:
     )
     if marked:
         locks.release_all_of(run)
-        logger.error("%s is lost: its worker %s gives no sign of life", run, run.worker)
+        sentence = f"{run} is lost: its worker {run.worker} gives no sign of life"
+        after_commit(lambda: logger.error(sentence))  # and not at all in a dry run
     return bool(marked)
 
 
@@ -173,7 +175,7 @@ def _run_of_task(task: Mapping[str, Any]) -> tuple[JobRun | None, Stop | None]:
     seen = JobRun.objects.filter(pk=run.pk, state=run.state, starts=run.starts)
     claimed = 0
     if run.state == JobRun.State.QUEUED:
-        claimed = seen.update(state=JobRun.State.RUNNING, heartbeat_at=timezone.now())
+        claimed = seen.update(state=JobRun.State.RUNNING, **_sign_of_life())
     elif run.state == JobRun.State.LOST and run.starts >= QUARANTINE:
         lost = f"{run} lost its worker {run.starts} times"
         logger.critical("%s and is not started again", lost)
@@ -181,15 +183,20 @@ def _run_of_task(task: Mapping[str, Any]) -> tuple[JobRun | None, Stop | None]:
     elif run.state == JobRun.State.LOST:
         claimed = seen.update(
             state=JobRun.State.RUNNING,
-            heartbeat_at=timezone.now(),
             starts=F("starts") + 1,
             ended_at=None,
             problem="",
+            **_sign_of_life(),
         )
     if not claimed:
         return None, Duplicate(f"This task is already on the record as {run}.")
     run.refresh_from_db()
     return run, None
+
+
+def _sign_of_life() -> dict[str, Any]:
+    """Name the worker at once: the row must not go on naming one that is dead."""
+    return {"heartbeat_at": timezone.now(), "worker": workers.this_process()}
 
 
 def _plan_of(run: JobRun) -> Plan | None:
