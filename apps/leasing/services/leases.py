@@ -38,7 +38,7 @@ def activate_lease(*, lease: Lease, actor: User | None = None) -> Lease:
     """
     unit = Unit.objects.select_for_update().get(pk=lease.unit_id)
     if lease.status not in {Lease.Status.DRAFT, Lease.Status.PENDING_SIGNATURE}:
-        raise Problem(f"{lease} is {lease.get_status_display()}.")
+        raise Problem(f"{lease} is {lease.get_status_display().lower()}.")
     if lease.agreement_id and _unsigned(lease):
         raise Problem(f"{lease} is not signed by everybody yet.")
     check_unit_free(lease)
@@ -51,7 +51,7 @@ def activate_lease(*, lease: Lease, actor: User | None = None) -> Lease:
 def end_lease(*, lease: Lease, actor: User | None = None) -> Lease:
     """End a living lease on its last day; the unit becomes vacant."""
     if lease.status not in Lease.LIVING:
-        raise Problem(f"{lease} is {lease.get_status_display()}.")
+        raise Problem(f"{lease} is {lease.get_status_display().lower()}.")
     if lease.end_date is None:
         raise Problem(f"{lease} has no last day yet.")
     _move(lease, Lease.Status.ENDED, actor)
