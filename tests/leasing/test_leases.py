@@ -58,10 +58,9 @@ def test_waits_until_everybody_has_signed() -> None:
     lease = LeaseFactory(status=Lease.Status.PENDING_SIGNATURE)
     lease.agreement = DocumentFactory(firm=lease.firm)
     lease.save()
+    agreement = lease.agreement
     requests = [
-        request_signature(document=lease.agreement, signer=signer, requested_by=None, now=NOW)[
-            0
-        ]
+        request_signature(document=agreement, signer=one, requested_by=None, now=NOW)[0]
         for one in (lease.account.contact, ContactFactory(firm=lease.firm))
     ]
     sign(request=requests[0], name="Ada", now=NOW)
