@@ -7,12 +7,29 @@ import factory
 from django.contrib.auth.hashers import make_password
 from factory.django import DjangoModelFactory
 
-from apps.billing.models import BillingAccount, Invoice, InvoiceLine
+from apps.audit.models import AuditEvent
+from apps.billing.models import BillingAccount, Invoice, InvoiceLine, Payment
 from apps.contacts.models import Contact
 from apps.documents.models import Document, fingerprint
 from apps.firms.models import Firm, FirmSettings, Membership, MembershipRole, Role, User
-from apps.leasing.models import Lease, LeaseParty, Property, PropertyBillingConfig, Unit
-from apps.notifications.models import NotificationPreference
+from apps.leasing.models import (
+    LateFeeAssessment,
+    Lease,
+    LeaseParty,
+    Property,
+    PropertyBillingConfig,
+    RentPeriod,
+    RewardConfiguration,
+    RewardGrant,
+    Unit,
+)
+from apps.notifications.models import (
+    Delivery,
+    Notification,
+    NotificationGroup,
+    NotificationPreference,
+    Suppression,
+)
 
 PASSWORD = "correct-horse-battery"
 
@@ -190,3 +207,125 @@ class DocumentFactory(DjangoModelFactory[Document]):
     title = "Residential lease"
     text = "The renter rents the unit."
     sha256 = factory.LazyAttribute(lambda o: fingerprint(o.text))
+
+
+class PaymentFactory(DjangoModelFactory[Payment]):
+    """A payment that arrived and covers nothing; ``record_payment`` makes those that do."""
+
+    class Meta:
+        model = Payment
+
+    account = factory.SubFactory(BillingAccountFactory)
+    firm = factory.SelfAttribute("account.firm")
+    currency = factory.SelfAttribute("account.currency")
+    amount_minor = 150_000
+    method = Payment.Method.BANK
+    status = Payment.Status.SUCCEEDED
+    effective_on = date(2025, 3, 1)
+    initiated_at = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
+class RentPeriodFactory(DjangoModelFactory[RentPeriod]):
+    """The claim on March 2025 of a lease, with its invoice."""
+
+    class Meta:
+        model = RentPeriod
+
+    lease = factory.SubFactory(LeaseFactory)
+    firm = factory.SelfAttribute("lease.firm")
+    period_start = date(2025, 3, 1)
+    period_end = date(2025, 4, 1)
+    invoice = factory.SubFactory(
+        InvoiceFactory, account=factory.SelfAttribute("..lease.account")
+    )
+
+
+class AssessmentFactory(DjangoModelFactory[LateFeeAssessment]):
+    """A fee on record; without its line on the invoice, which ``apply_late_fees`` makes."""
+
+    class Meta:
+        model = LateFeeAssessment
+
+    invoice = factory.SubFactory(InvoiceFactory)
+    firm = factory.SelfAttribute("invoice.firm")
+    assessment_key = "initial"
+    assessed_on = date(2025, 3, 7)
+    base_minor = 150_000
+    fee_minor = 5_000
+
+
+class RewardConfigurationFactory(DjangoModelFactory[RewardConfiguration]):
+    class Meta:
+        model = RewardConfiguration
+
+    firm = factory.SubFactory(FirmFactory)
+    kind = RewardConfiguration.Kind.STREAK
+    currency = "USD"
+    amount_minor = 2_500
+    threshold = 6
+    starts_on = date(2024, 1, 1)
+
+
+class RewardGrantFactory(DjangoModelFactory[RewardGrant]):
+    class Meta:
+        model = RewardGrant
+
+    contact = factory.SubFactory(ContactFactory)
+    firm = factory.SelfAttribute("contact.firm")
+    configuration = factory.SubFactory(
+        RewardConfigurationFactory, firm=factory.SelfAttribute("..firm")
+    )
+    qualifying_key = factory.Sequence(lambda n: f"streak:{n}")
+    covers_from = date(2024, 9, 1)
+    covers_to = date(2025, 2, 1)
+    amount_minor = 2_500
+    currency = "USD"
+
+
+class NotificationFactory(DjangoModelFactory[Notification]):
+    class Meta:
+        model = Notification
+
+    recipient_contact = factory.SubFactory(ContactFactory)
+    firm = factory.SelfAttribute("recipient_contact.firm")
+    recipient_key = factory.LazyAttribute(lambda o: f"contact:{o.recipient_contact.pk}")
+    type = "invoice_issued"
+    dedupe_key = factory.Sequence(lambda n: f"invoice-issued:{n}")
+
+
+class DeliveryFactory(DjangoModelFactory[Delivery]):
+    class Meta:
+        model = Delivery
+
+    notification = factory.SubFactory(NotificationFactory)
+    firm = factory.SelfAttribute("notification.firm")
+    channel = "email"
+
+
+class SuppressionFactory(DjangoModelFactory[Suppression]):
+    class Meta:
+        model = Suppression
+
+    firm = factory.SubFactory(FirmFactory)
+    channel = "email"
+    address_hash = factory.Sequence(lambda n: f"{n:064x}")
+    reason = Suppression.Reason.HARD_BOUNCE
+
+
+class NotificationGroupFactory(DjangoModelFactory[NotificationGroup]):
+    class Meta:
+        model = NotificationGroup
+
+    firm = factory.SubFactory(FirmFactory)
+    name = factory.Sequence(lambda n: f"Group {n}")
+
+
+class AuditEventFactory(DjangoModelFactory[AuditEvent]):
+    class Meta:
+        model = AuditEvent
+
+    firm = factory.SubFactory(FirmFactory)
+    actor_label = "system"
+    action = "late_fee_applied"
+    object_type = "leasing.latefeeassessment"
+    object_id = factory.Sequence(str)

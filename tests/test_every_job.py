@@ -10,14 +10,11 @@ import re
 import types
 import typing
 from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from django.conf import settings
 from django.core.management import call_command, get_commands, load_command_class
 from django.db import connection
@@ -181,16 +178,7 @@ def test_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 # ---- on the demo world ----------------------------------------------------------------------
 
-NOW = datetime(2025, 6, 10, 12, tzinfo=UTC)  # spec E
 RECORD = {"jobs_jobrun", "jobs_jobrunitem", "jobs_runlock", "jobs_clustersign"}  # spec A6.1
-
-
-@pytest.fixture
-def demo(db: None) -> Iterator[None]:
-    """The demo world on the reference day, with the clock stopped."""
-    with time_machine.travel(NOW, tick=False):
-        call_command("seed_dev_data", as_of=f"{NOW:%Y-%m-%d}", stdout=StringIO())
-        yield
 
 
 def every_row(*, except_of: Firm | None = None) -> dict[str, Counter[str]]:
@@ -219,7 +207,8 @@ def run(job: Job, **options: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("demo")
+@pytest.mark.django_db
+@pytest.mark.usefixtures("demo_world", "reference_clock")
 def test_leaves_no_trace_in_a_dry_run(subtests: pytest.Subtests) -> None:
     before = every_row()
     for job in (job for job in JOBS if job.previews):
@@ -229,7 +218,8 @@ def test_leaves_no_trace_in_a_dry_run(subtests: pytest.Subtests) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("demo", "smtp_server")
+@pytest.mark.django_db
+@pytest.mark.usefixtures("demo_world", "reference_clock", "smtp_server")
 def test_does_nothing_the_second_time(subtests: pytest.Subtests) -> None:
     untouched = every_row()
     for job in JOBS:
@@ -242,7 +232,8 @@ def test_does_nothing_the_second_time(subtests: pytest.Subtests) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("demo", "smtp_server")
+@pytest.mark.django_db
+@pytest.mark.usefixtures("demo_world", "reference_clock", "smtp_server")
 def test_leaves_the_neighbour_untouched(subtests: pytest.Subtests) -> None:
     firm = Firm.objects.get(slug="evergreen-pm")
     before = every_row(except_of=firm)

@@ -31,7 +31,9 @@ def add_fees(
     """Charge each invoice the same late fee."""
     fee = LineDraft(InvoiceLine.Kind.LATE_FEE, "Late fee", minor)
     additions = [LineAddition(invoice, fee, today) for invoice in invoices]
-    return services.add_lines(additions=additions, now=NOW)
+    keys = services.add_lines(additions=additions, now=NOW)
+    lines = InvoiceLine.objects.in_bulk(keys)
+    return [lines[key] for key in keys]
 
 
 def figures(invoice: Invoice) -> tuple[int, int, int, str]:

@@ -84,14 +84,14 @@ def test_judges_each_invoice_by_its_own_day() -> None:
 
 def test_takes_as_many_statements_for_twenty_as_for_two() -> None:
     counts = []
+    fee = LineDraft(InvoiceLine.Kind.LATE_FEE, "Late fee", 10)
     for number in (2, 20):
         invoices = InvoiceFactory.create_batch(number)
-        with CaptureQueriesContext(
-            connection,
-        ) as statements:
-            add_fees(invoices)
+        additions = [LineAddition(invoice, fee, LATER) for invoice in invoices]
+        with CaptureQueriesContext(connection) as statements:
+            services.add_lines(additions=additions, now=NOW)
         counts.append(len(statements))
-    assert counts[0] == counts[1] == 2
+    assert counts == [2, 2]
 
 
 def test_returns_the_lines_in_order() -> None:

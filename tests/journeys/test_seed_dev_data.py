@@ -13,8 +13,8 @@ from apps.contacts.models import Contact
 from apps.core.days import Clock
 from apps.firms import demo
 from apps.firms.models import Firm, User
+from tests.demo_world import CLOCK
 from tests.factories import InvoiceFactory, LeaseFactory, UserFactory
-from tests.journeys.conftest import CLOCK
 
 pytestmark = pytest.mark.django_db
 

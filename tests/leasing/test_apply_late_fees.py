@@ -462,6 +462,14 @@ def test_keeps_the_fee_when_the_rent_was_not_paid_in_time(amount: int, paid_on: 
     assert LateFeeAssessment.objects.get().state == "applied"
 
 
+def test_forgives_a_balance_below_the_minimum_when_it_looks_again() -> None:
+    invoice = rent(home=home_with(min_balance_minor=1_000))
+    run_on("2025-03-07")
+    with at("2025-03-10T18:00:00Z"):
+        pay(invoice, 149_000, on=date(2025, 3, 5))
+        assert apply_late_fees().tallies["reversed"] == 1
+
+
 def test_adds_up_payments_that_came_in_time() -> None:
     invoice = rent()
     with at("2025-03-04T18:00:00Z"):

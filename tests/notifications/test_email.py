@@ -1,16 +1,19 @@
 """What an e-mail looks like on the wire (spec A10.5, A10.9)."""
 
+import re
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given
+from django.utils.safestring import mark_safe
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_django import Settings
 
 from apps.contacts.models import Contact
 from apps.core.problems import Problem
 from apps.firms.models import Firm
-from apps.notifications.email import EmailSender
+from apps.notifications.email import EmailSender, Message
 from apps.notifications.sending import Letter
 from apps.notifications.services import deliver_notifications, read_unsubscribe_token
 from apps.notifications.types import Words
@@ -82,6 +85,12 @@ def test_says_the_same_in_text_and_html(ada: Contact, smtp_server: MailServer) -
         '<p>Dear Ada,</p>\n\n<p>see <a href="https://night.example/x?a=1&amp;b=2">'
         "https://night.example/x?a=1&amp;b=2</a><br>now.</p>"
     ) in body(message, "html")
+
+
+def test_is_not_signed_twice(ada: Contact, smtp_server: MailServer) -> None:
+    say(ada, context={"text": "Good day.\n\nEvergreen PM"})
+
+    assert body(received(smtp_server), "plain") == "Good day.\n\nEvergreen PM\n"
 
 
 def test_escapes_everything(ada: Contact, smtp_server: MailServer) -> None:
@@ -169,32 +178,63 @@ def test_refuses_a_line_break_in_a_header(sign: str, place: str) -> None:
         )
 
 
-@given(subject=st.text(max_size=200), name=st.text(min_size=1, max_size=60))
-def test_never_writes_a_header_that_was_not_meant(subject: str, name: str) -> None:
-    letter = Letter(
-        reference="delivery-1",
-        address="ada@example.com",
-        words=Words(subject, "text"),
-        firm=Firm(name=name),
-        reply_to="",
+def compose(*, subject: str = "s", name: str = "f", text: str = "t", html: str = "") -> Message:
+    return EmailSender().compose(
+        Letter(
+            reference="delivery-1",
+            address="ada@example.com",
+            words=Words(subject, text, mark_safe(html)),
+            firm=Firm(name=name),
+            reply_to="office@example.com",
+        )
     )
+
+
+LINES = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+
+
+@given(subject=LINES, name=LINES.filter(bool))
+def test_never_writes_a_header_that_was_not_meant(subject: str, name: str) -> None:
     try:
-        message = EmailSender().compose(letter)
+        raw = compose(subject=subject, name=name).as_bytes()
     except Problem:
-        return
-    try:
-        head = message.message().as_bytes(linesep="\r\n").partition(b"\r\n\r\n")[0]
-    except (ValueError, UnicodeError):
-        return  # refused when sent
+        return  # a line break
+    head = raw.partition(b"\r\n\r\n")[0]
     names = [line.partition(b":")[0] for line in head.split(b"\r\n") if line[:1] not in b" \t"]
-    assert sorted(set(names)) == sorted(names)
-    assert set(names) == {
-        b"Content-Type",
+    assert names == [
         b"MIME-Version",
+        b"Content-Type",
         b"Subject",
-        b"From",
         b"To",
+        b"Reply-To",
         b"Date",
+        b"From",
         b"Message-ID",
         b"Auto-Submitted",
-    }
+    ]
+    assert b"\n" not in head.replace(b"\r\n", b"")
+
+
+@given(text=LINES, html=LINES, subject=st.text("aä€🏠 -,:", min_size=1, max_size=200))
+@example(
+    text="x" * 2000 + "\n.\n..\nFrom here\n \t \n=20", html="a\r\rb\r\nc\n", subject="ä" * 300
+)
+def test_says_on_the_wire_what_the_standard_library_would(
+    text: str, html: str, subject: str
+) -> None:
+    """Written our way and read by the library: the same as written by it and read by it."""
+    message = compose(text=text, html=html, subject=subject.strip() or "s")
+
+    ours = message_from_bytes(message.as_bytes(), policy=policy.SMTP)
+    theirs = message_from_bytes(message.message().as_bytes(), policy=policy.default)
+
+    for name in ("Subject", "From", "To", "Reply-To", "Message-ID", "Auto-Submitted"):
+        assert ours[name] == theirs[name].strip()  # theirs folds a space into long ones
+    for kind in ("plain", "html"):
+        assert lines(body(ours, kind)) == lines(body(theirs, kind))
+    assert max(map(len, message.as_bytes().split(b"\r\n"))) < 998
+    assert message.as_bytes().isascii()
+
+
+def lines(text: str) -> list[str]:
+    return re.split(r"\r\n|\r|\n", text.rstrip("\r\n"))

@@ -1,4 +1,4 @@
-"""The demo world at the reference clock of the specification, made once per module."""
+"""Fixtures: the demo world at the specification's reference clock, made once per module."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,0 +1,144 @@
+"""Two firms with a row in every table that the admin shows; every name says whose it is."""
+
+from datetime import date
+from typing import Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin import ModelAdmin
+from django.db.models import Model
+from django.utils import timezone
+
+from apps.billing.models import AccountCredit, PaymentAllocation
+from apps.documents.services import request_signature
+from apps.firms.models import Firm, User
+from apps.firms.rights import staff_group
+from apps.jobs.models import JobRun, JobRunItem
+from apps.leasing.models import LeaseCharge, RentStep
+from tests import factories as make
+
+OURS, THEIRS = "Alder", "Birch"
+
+# Rows of the platform, not of a firm.
+SHARED = {"auth.group", "firms.user", "jobs.runlock", "leasing.jurisdictioncap"}
+
+
+def pages() -> dict[str, ModelAdmin[Any]]:
+    """Every page of the admin, by its model's label."""
+    return {
+        model._meta.label_lower: page
+        for model, page in sorted(
+            admin.site._registry.items(), key=lambda item: item[0]._meta.label_lower
+        )
+    }
+
+
+def is_tenants(label: str) -> bool:
+    """Whether a page shows rows of firms: neither the platform's nor the queue's."""
+    return label not in SHARED and not label.startswith("django_q.")
+
+
+TENANT_PAGES = [label for label in pages() if is_tenants(label)]
+
+
+def furnish(name: str) -> Firm:
+    """Return a new firm with at least one row in every table of firms."""
+    firm = make.FirmFactory(name=f"{name} Homes", slug=name.lower())
+    member = make.MembershipFactory(
+        firm=firm,
+        user=make.UserFactory(username=f"{name.lower()}-member", first_name=name),
+    )
+    contact = make.ContactFactory(
+        firm=firm, display_name=f"{name} Renter", email=f"renter@{name.lower()}.example"
+    )
+    home = make.PropertyFactory(firm=firm, name=f"{name} Court")
+    text = make.DocumentFactory(
+        firm=firm, title=f"{name} lease", text=f"{name} text", owner=contact
+    )
+    lease = make.LeaseFactory(
+        unit=make.UnitFactory(property=home, label=f"{name}1"),
+        account=make.BillingAccountFactory(contact=contact),
+        agreement=text,
+    )
+    LeaseCharge.objects.create(
+        firm=firm,
+        lease=lease,
+        kind=f"{name} pet",
+        amount_minor=2_500,
+        starts_on=date(2025, 1, 1),
+    )
+    RentStep.objects.create(
+        firm=firm, lease=lease, effective_from=date(2026, 1, 1), rent_minor=160_000
+    )
+    invoice = make.InvoiceFactory(account=lease.account, number=f"{name.upper()}-000001")
+    make.RentPeriodFactory(lease=lease, invoice=invoice)
+    payment = make.PaymentFactory(account=lease.account, note=f"{name} check")
+    PaymentAllocation.objects.create(
+        firm=firm, payment=payment, invoice=invoice, amount_minor=1_000
+    )
+    AccountCredit.objects.create(
+        firm=firm,
+        account=lease.account,
+        amount_minor=500,
+        currency="USD",
+        kind=AccountCredit.Kind.CONCESSION,
+        effective_on=date(2025, 3, 1),
+        note=f"{name} gift",
+    )
+    make.BillingConfigFactory(property=home)
+    make.AssessmentFactory(invoice=invoice)
+    make.RewardGrantFactory(contact=contact, qualifying_key=f"{name}-streak")
+    request_signature(
+        document=text, signer=contact, requested_by=member.user, now=timezone.now()
+    )
+    make.DeliveryFactory(
+        notification=make.NotificationFactory(
+            recipient_contact=contact, dedupe_key=f"{name}-issued"
+        ),
+        reason=f"{name} reason",
+    )
+    make.SmsConsentFactory(firm=firm, recipient_key=f"{name}:1")
+    make.SuppressionFactory(firm=firm)
+    make.NotificationGroupFactory(firm=firm, name=f"{name} group").members.add(contact)
+    make.AuditEventFactory(firm=firm, object_id=f"{name}-object", reason=f"{name} reason")
+    run = JobRun.objects.create(
+        job="apply_late_fees", source="schedule", state="done", arguments={"of": name}
+    )
+    JobRunItem.objects.create(
+        run=run,
+        firm=firm,
+        position=0,
+        subject_kind="leasing.lease",
+        subject_key=str(lease.pk),
+        subject_label=f"{name} Court {name}1",
+        outcome="done",
+    )
+    return firm
+
+
+def staff_of(firm: Firm, *, rights: bool = True) -> User:
+    """Return somebody who works for a firm, with the rights of its staff or with none."""
+    user: User = make.MembershipFactory(firm=firm).user
+    if rights:
+        user.groups.add(staff_group())
+    return user
+
+
+def rows_of(model: type[Model], firm: Firm) -> list[Any]:
+    """Return a firm's rows of any table."""
+    label = model._meta.label_lower
+    by_firm = {
+        "firms.firm": {"pk": firm.pk},
+        "jobs.jobrun": {"items__firm": firm},
+    }.get(label, {"firm": firm})
+    return list(model._default_manager.filter(**by_firm).order_by("pk"))
+
+
+def everything() -> dict[str, list[dict[str, Any]]]:
+    """Return all rows of all tables, but for who signed in and what the admin noted of it."""
+    left_out = {"sessions.session", "admin.logentry", "firms.user"}
+    return {
+        model._meta.label_lower: list(model._default_manager.order_by("pk").values())
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.label_lower not in left_out
+    }
