@@ -3,14 +3,12 @@
 The number of statements depends on the number of calls, not of invoices.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from operator import attrgetter
-
-from django.db.models import F
 
 from apps.billing.models import (
     AccountCredit,
@@ -19,8 +17,8 @@ from apps.billing.models import (
     InvoiceLine,
     NumberSequence,
 )
+from apps.billing.services.credits import CreditDraft, Purse, grant_credits
 from apps.core import bulk
-from apps.core.problems import Problem
 from apps.firms.models import FirmSettings
 
 ONE = Decimal(1)
@@ -74,19 +72,21 @@ def issue_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Inv
     concession larger than the charges becomes account credit (spec A3.7).
     """
     numbers = _next_numbers(drafts)
-    purse = _Purse(draft.account for draft in drafts)
+    purse = Purse(draft.account.pk for draft in drafts)
     invoices, lines, concessions = [], [], []
     for draft, number in zip(drafts, numbers, strict=True):
         drafted = list(draft.lines)
         total = sum(line.amount_minor for line in drafted)
         if total < 0:
-            concessions.append((draft, -total))
+            concession = AccountCredit.Kind.CONCESSION
+            credit = CreditDraft(draft.account, -total, concession, draft.issue_date)
+            concessions.append(credit)
             drafted.append(
                 LineDraft(InvoiceLine.Kind.CREDIT, "Carried over to account credit", -total)
             )
             total = 0
         invoice = _unsaved(draft, number, total, now)
-        invoice.credited_minor = purse.spend(draft.account, invoice, total)
+        invoice.credited_minor = purse.spend(invoice, total)
         _settle(invoice, draft, now)
         invoices.append(invoice)
         lines.append(drafted)
@@ -101,7 +101,7 @@ def issue_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Inv
         ),
     )
     purse.write()
-    _carry_over(concessions)
+    grant_credits(concessions)
     return invoices
 
 
@@ -164,11 +164,11 @@ def _unsaved(draft: InvoiceDraft, number: str, total: int, now: datetime) -> Inv
 
 _COLUMNS = (
     "firm", "account", "number", "kind", "period_start", "period_end", "currency",
-    "subtotal_minor", "total_minor", "credited_minor", "status", "issue_date", "due_date",
-    "contractual_due_date", "sent_at", "paid_at", "autopay_opt_in", "autopay_status",
-    "autopay_next_charge_at",
+    "subtotal_minor", "total_minor", "late_fees_minor", "credited_minor", "status",
+    "issue_date", "due_date", "contractual_due_date", "sent_at", "paid_at",
+    "autopay_opt_in", "autopay_status", "autopay_next_charge_at",
 )  # fmt: skip
-_read = attrgetter(*(Invoice._meta.get_field(name).attname for name in _COLUMNS))
+_read = attrgetter(*("firm_id", "account_id", *_COLUMNS[2:]))
 
 
 def _save(invoices: Sequence[Invoice]) -> None:
@@ -202,107 +202,3 @@ def line_row(invoice: Invoice, draft: LineDraft) -> tuple[object, ...]:
         invoice.firm_id, invoice.pk, draft.kind, draft.description, draft.quantity, unit,
         draft.amount_minor, draft.period_start, draft.period_end,
     )  # fmt: skip
-
-
-def _carry_over(concessions: Sequence[tuple[InvoiceDraft, int]]) -> None:
-    AccountCredit.objects.bulk_create(
-        AccountCredit(
-            firm_id=draft.account.firm_id,
-            account=draft.account,
-            amount_minor=amount,
-            currency=draft.account.currency,
-            kind=AccountCredit.Kind.CONCESSION,
-            effective_on=draft.issue_date,
-        )
-        for draft, amount in concessions
-    )
-    for draft, amount in concessions:  # rare: a credit note larger than a month's charges
-        BillingAccount.objects.filter(pk=draft.account.pk).update(
-            credit_minor=F("credit_minor") + amount
-        )
-
-
-class _Purse:
-    """The credit of some accounts, locked, and what is spent of it."""
-
-    def __init__(self, accounts: Iterable[BillingAccount]) -> None:
-        self.locked = {
-            account.pk: account
-            for account in BillingAccount.objects.select_for_update()
-            .filter(pk__in={account.pk for account in accounts}, credit_minor__gt=0)
-            .order_by("pk")
-        }
-        self.chunks = self._chunks()
-        self.spent: list[AccountCredit] = []
-
-    def _chunks(self) -> dict[int, list[tuple[date, int]]]:
-        """What is left of each credit received, oldest first."""
-        chunks: dict[int, list[tuple[date, int]]] = defaultdict(list)
-        used: Counter[int] = Counter()
-        if not self.locked:
-            return chunks
-        rows = AccountCredit.objects.filter(account__in=self.locked).order_by(
-            "effective_on", "pk"
-        )
-        for account, on, amount in rows.values_list(
-            "account_id", "effective_on", "amount_minor"
-        ):
-            if amount > 0:
-                chunks[account].append((on, amount))
-            else:
-                used[account] -= amount
-        for account, gone in used.items():
-            chunks[account] = _without(chunks[account], gone)
-        return chunks
-
-    def spend(self, account: BillingAccount, invoice: Invoice, wanted: int) -> int:
-        """Use credit for an invoice and return how much; it counts from the day it came in."""
-        locked = self.locked.get(account.pk)
-        amount = min(wanted, locked.credit_minor) if locked else 0
-        if locked is None or amount <= 0:
-            return 0
-        if locked.currency != invoice.currency:
-            raise Problem("credit and invoice are in different currencies")
-        on = _day_reached(self.chunks[account.pk], amount)
-        self.chunks[account.pk] = _without(self.chunks[account.pk], amount)
-        locked.credit_minor -= amount
-        self.spent.append(
-            AccountCredit(
-                firm_id=locked.firm_id,
-                account=locked,
-                amount_minor=-amount,
-                currency=locked.currency,
-                kind=AccountCredit.Kind.APPLIED,
-                invoice=invoice,
-                effective_on=on,
-            )
-        )
-        return amount
-
-    def write(self) -> None:
-        """Write what was spent; the invoices have been saved by now."""
-        AccountCredit.objects.bulk_create(self.spent)
-        touched = {credit.account_id for credit in self.spent}
-        BillingAccount.objects.bulk_update(
-            [self.locked[pk] for pk in touched], ["credit_minor"]
-        )
-
-
-def _without(chunks: list[tuple[date, int]], gone: int) -> list[tuple[date, int]]:
-    """Return the chunks after using ``gone``, oldest first."""
-    left = []
-    for on, amount in chunks:
-        used = min(amount, gone)
-        gone -= used
-        if amount > used:
-            left.append((on, amount - used))
-    return left
-
-
-def _day_reached(chunks: list[tuple[date, int]], amount: int) -> date:
-    """Return the day by which ``amount`` had come in; the account has that much."""
-    for on, part in chunks:
-        amount -= part
-        if amount <= 0:
-            return on
-    raise Problem("the account's credit is not what its movements add up to")

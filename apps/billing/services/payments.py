@@ -6,7 +6,7 @@ becomes account credit. ``today`` is the local day where the account's invoices 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 
 from django.db import transaction
@@ -193,13 +193,17 @@ def reverse_payment(
     return payment
 
 
-def principal_covered_on(invoice_ids: Collection[int]) -> dict[int, date | None]:
+def principal_covered_on(
+    invoice_ids: Collection[int], *, but_for: Mapping[int, int] | None = None
+) -> dict[int, date | None]:
     """Return the local date on which each invoice's principal was covered, None if it is not.
 
     Counted are payments that arrived, by the day the payer paid, and credit, by the day it
     came in; late fees do not matter (spec D24). An invoice without principal counts as
-    covered on its issue date. Three statements, however many invoices.
+    covered on its issue date. ``but_for`` says how much may be missing, by invoice, in minor
+    units. Three statements, however many invoices.
     """
+    spared = but_for or {}
     money_in: dict[int, dict[date, int]] = defaultdict(lambda: defaultdict(int))
     allocations = PaymentAllocation.objects.filter(
         invoice__in=invoice_ids, payment__status__in=RECEIVED
@@ -214,7 +218,9 @@ def principal_covered_on(invoice_ids: Collection[int]) -> dict[int, date | None]
         "pk", "total_minor", "late_fees_minor", "issue_date"
     )
     return {
-        pk: _day_covered(money_in[pk], total - late_fees) if total > late_fees else issued
+        pk: _day_covered(money_in[pk], total - late_fees - spared.get(pk, 0))
+        if total > late_fees
+        else issued
         for pk, total, late_fees, issued in claims
     }
 
