@@ -21,7 +21,7 @@ def _invoice_issued(notifications: Sequence[Notification]) -> Words:
     lines = [
         f"Your rent invoice {facts['number']} for {facts['home']} is ready.",
         "",
-        f"Month: {facts['month']}",
+        f"Month: {date.fromisoformat(facts['month'] + '-01'):%B %Y}",
         f"Total: {facts['total']}",
     ]
     if facts["balance"] != facts["total"]:

@@ -26,7 +26,7 @@ def main() -> int:
     try:
         return night() if options.verb == "night" else run(options.port)
     except KeyboardInterrupt:
-        return 130
+        return 0 if options.verb == "run" else 130  # how a served demo is meant to end
 
 
 def night() -> int:
