@@ -2,6 +2,7 @@
 
 from apps.documents import messages as documents
 from apps.leasing import messages as leasing
+from apps.leasing.services.parties import renters_active_today
 from apps.notifications import messages as notifications
 from apps.notifications.types import GroupRule, NotificationType
 
@@ -12,4 +13,4 @@ TYPES: tuple[NotificationType, ...] = (
 )
 
 # What dynamic groups mean, by the name a NotificationGroup knows it by.
-GROUP_RULES: dict[str, GroupRule] = {}
+GROUP_RULES: dict[str, GroupRule] = {"renters_active_today": renters_active_today}

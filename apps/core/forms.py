@@ -76,6 +76,7 @@ class AmountField(forms.DecimalField):
             label=label_of(db_field.name).capitalize(),
             help_text=db_field.help_text,
             required=not db_field.blank,
+            initial=0 if db_field.default == 0 else None,
             min_value=None if signed else 0,
         )
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from apps.contacts.models import Contact
-from apps.core.batches import batched, by_key
+from apps.core.batches import batched, by_key, pages
 from tests.factories import ContactFactory, FirmFactory
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +72,29 @@ def test_lets_the_loop_commit_between_rows() -> None:
     for row in by_key(Contact.objects.all(), size=2):
         Contact.objects.filter(pk=row.pk).update(locale="en")
     assert Contact.objects.filter(locale="en").count() == 5
+
+
+@pytest.mark.parametrize(
+    ("rows", "queries"),
+    [(0, 1), (1, 1 + 1), (3, 1 + 2), (4, 1 + 2 + 1), (5, 1 + 2 + 1 + 1), (9, 3 + 5)],
+)
+def test_reads_keys_ahead_and_rows_page_by_page(
+    rows: int, queries: int, django_assert_num_queries: Any
+) -> None:
+    keys = make(rows)
+    with django_assert_num_queries(queries):
+        found = list(pages(Contact.objects.order_by("-pk"), size=2, ahead=4))
+    assert [row.pk for page in found for row in page] == keys
+    assert all(len(page) <= 2 for page in found)
+
+
+def test_leaves_rows_out_of_a_page_that_no_longer_match() -> None:
+    keys = make(5)
+    seen = []
+    for page in pages(Contact.objects.filter(locale=""), size=2, ahead=4):
+        seen += [row.pk for row in page]
+        Contact.objects.filter(pk__in=keys[2:4]).update(locale="en")
+    assert seen == [keys[0], keys[1], keys[4]]
 
 
 def test_cuts_things_into_lists() -> None:

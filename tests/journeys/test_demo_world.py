@@ -1,5 +1,7 @@
 """The demo world has … (spec E1, E2)."""
 
+from datetime import date
+
 import pytest
 from django.db.models import Count, Sum
 
@@ -8,6 +10,8 @@ from apps.billing.services import find_inconsistencies
 from apps.documents.models import SignatureRequest
 from apps.firms.models import Firm, Membership
 from apps.leasing.models import Lease, Property, RewardConfiguration, Unit
+from apps.notifications.models import NotificationGroup
+from apps.notifications.services import members_of
 
 pytestmark = [
     pytest.mark.django_db,
@@ -67,3 +71,12 @@ def test_has_the_reward_programmes() -> None:
 
 def test_holds_every_rule_of_the_ledger() -> None:
     assert find_inconsistencies() == []
+
+
+def test_has_a_group_of_all_renters_that_never_leaves_its_firm() -> None:
+    group = NotificationGroup.objects.get(firm__slug="evergreen-pm")
+    other = NotificationGroup.objects.get(firm__slug="batumi-travel")
+    renters = members_of(group, today=date(2025, 6, 10))
+    assert renters.count() == 15
+    assert {contact.firm_id for contact in renters} == {group.firm_id}
+    assert members_of(other, today=date(2025, 6, 10)).count() == 0

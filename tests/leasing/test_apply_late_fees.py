@@ -1,7 +1,7 @@
 """apply_late_fees … (spec D18)."""
 
 import threading
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -11,56 +11,32 @@ from django.test.utils import CaptureQueriesContext
 from moneyed import Money
 
 from apps.audit.models import AuditEvent
-from apps.billing.models import Invoice, InvoiceLine, Payment
-from apps.billing.services import fail_payment, pause_dunning, settle_payment
+from apps.billing.models import Invoice, InvoiceLine
+from apps.billing.services import pause_dunning
 from apps.core.days import Clock
-from apps.core.problems import BadOption, Problem
+from apps.core.problems import BadOption
 from apps.core.reports import Report
 from apps.firms.models import Firm, FirmSettings
 from apps.leasing.models import (
     JurisdictionCap,
     LateFeeAssessment,
-    LeaseParty,
     PropertyBillingConfig,
     RentStep,
 )
 from apps.leasing.services import (
     apply_late_fees,
     record_rent_payment,
-    reverse_late_fee,
-    waive_late_fee,
 )
-from apps.notifications.models import Delivery, Notification
-from apps.notifications.services import deliver_notifications
+from apps.notifications.models import Notification
 from tests.factories import (
     BillingConfigFactory,
-    ContactFactory,
     FirmFactory,
-    LeaseFactory,
     PropertyFactory,
-    UnitFactory,
-    UserFactory,
 )
+from tests.leasing.charging import DAILY, SEVENTH, fees, run_on
 from tests.leasing.renting import PERCENT, at, home_with, pay, rent
-from tests.servers.smtp import MailServer
 
 pytestmark = pytest.mark.django_db
-
-SEVENTH = "2025-03-07T18:00:00Z"  # six days after the due date, one after the grace days
-
-
-def fees(invoice: Invoice) -> list[int]:
-    lines = invoice.lines.filter(kind=InvoiceLine.Kind.LATE_FEE).order_by("pk")
-    return list(lines.values_list("amount_minor", flat=True))
-
-
-def run_on(*days: str) -> list[int]:
-    """Run at noon in New York on each of these days and return how many fees it applied."""
-    counts = []
-    for day in days:
-        with at(f"{day}T17:00:00Z"):
-            counts.append(apply_late_fees().tallies["applied"])
-    return counts
 
 
 # ---- when ---------------------------------------------------------------------------------
@@ -137,9 +113,9 @@ def test_catches_up_after_an_outage() -> None:
     assert fees(invoice) == [5_000]
 
 
-BOTH_CAPS = PERCENT | {"max_percent_of_rent": 2, "max_fee_minor": 2_500}
-
 # ---- how much -------------------------------------------------------------------------------
+
+BOTH_CAPS = PERCENT | {"max_percent_of_rent": 2, "max_fee_minor": 2_500}
 
 
 @pytest.mark.parametrize(
@@ -234,96 +210,16 @@ def test_goes_by_the_terms_of_the_day_it_assesses() -> None:
     assert (fees(before), fees(after)) == ([9_000], [1_000])
 
 
-# ---- what it leaves behind ------------------------------------------------------------------
-
-
 @at(SEVENTH)
-def test_writes_line_totals_assessment_audit_and_message() -> None:
-    invoice = rent(home=home_with(max_fee_minor=6_000, **PERCENT))
-    apply_late_fees()
-    invoice.refresh_from_db()
-    assert (invoice.total_minor, invoice.late_fees_minor) == (156_000, 6_000)
-    assert (invoice.status, invoice.due_date) == ("overdue", date(2025, 3, 1))
-    assert invoice.revision == 1
-    line = invoice.lines.get(kind="late_fee")
-    assert (line.description, line.added_after_issue) == (
-        "Late fee (5% of $1500.00, capped at $60.00)",
-        True,
-    )
-    assessment = LateFeeAssessment.objects.get()
-    assert (assessment.firm_id, assessment.assessment_key) == (invoice.firm_id, "initial")
-    assert (assessment.assessed_on, assessment.state) == (date(2025, 3, 7), "applied")
-    assert (assessment.base_minor, assessment.rate) == (150_000, Decimal(5))
-    assert (assessment.fee_minor, assessment.cap_applied) == (6_000, "max_fee")
-    assert assessment.config["grace_days"] == 5
-    event = AuditEvent.objects.get(action="late_fee_applied")
-    assert (event.firm_id, event.object_id) == (invoice.firm_id, str(assessment.pk))
-    message = Notification.objects.get(type="late_fee_applied")
-    assert message.dedupe_key == f"late-fee:{assessment.pk}"
-
-
-@at(SEVENTH)
-def test_tells_renters_but_not_guarantors() -> None:
-    invoice = rent()
+def test_takes_the_terms_of_the_lease_before_those_of_the_property() -> None:
+    invoice = rent(home=home_with(late_fee_minor=5_000))
     lease = invoice.rent_period.lease
-    co_renter, guarantor = ContactFactory.create_batch(2, firm=lease.firm)
-    for contact, role in ((co_renter, "co_renter"), (guarantor, "guarantor")):
-        LeaseParty.objects.create(firm=lease.firm, lease=lease, contact=contact, role=role)
-    apply_late_fees()
-    told = set(Notification.objects.values_list("recipient_contact", flat=True))
-    assert told == {lease.account.contact_id, co_renter.pk}
-
-
-@at(SEVENTH)
-def test_says_in_the_mail_what_was_charged_and_what_is_owed(smtp_server: MailServer) -> None:
-    home = home_with(property={"name": "Maple Court"}, max_fee_minor=6_000, **PERCENT)
-    lease = LeaseFactory(unit=UnitFactory(property=home, label="101"))
-    rent(lease=lease, number="INV-2025-031")
-    apply_late_fees()
-    deliver_notifications()
-    [mail] = smtp_server.messages
-    assert mail.message["Subject"] == "Late fee of $60.00 on invoice INV-2025-031"
-    text = mail.message.get_body(("plain",)).get_content()
-    assert (
-        "Invoice INV-2025-031 for Maple Court 101 was due on 1 March 2025 "
-        "and has not been paid in time." in text
-    )
-    assert "Late fee: $60.00 (5% of $1,500.00, capped at $60.00)" in text
-    assert "Now to pay on invoice INV-2025-031: $1,560.00" in text
-
-
-@at(SEVENTH)
-def test_does_not_mail_about_a_fee_that_was_waived_meanwhile(smtp_server: MailServer) -> None:
-    rent()
-    apply_late_fees()
-    waive(LateFeeAssessment.objects.get())
-    deliver_notifications()
-    assert smtp_server.messages == []
-    assert Delivery.objects.get(channel="email").reason == "waived"
-
-
-@at(SEVENTH)
-def test_issues_a_separate_invoice_where_the_firm_wants_it(smtp_server: MailServer) -> None:
-    invoice = rent(number="INV-2024-312")
-    FirmSettings.objects.filter(firm=invoice.firm).update(
-        late_fee_on_separate_invoice=True, net_days=14
+    BillingConfigFactory(
+        property=lease.unit.property, lease=lease, late_fee_minor=2_500, grace_days=3
     )
     apply_late_fees()
-    invoice.refresh_from_db()
-    assert (invoice.total_minor, invoice.status, fees(invoice)) == (150_000, "overdue", [])
-    assessment = LateFeeAssessment.objects.get()
-    fee_invoice = assessment.fee_invoice
-    assert (fee_invoice.kind, fee_invoice.total_minor) == ("manual", 5_000)
-    assert fee_invoice.due_date == date(2025, 3, 21)
-    assert fee_invoice.lines.get().description == "Late fee on INV-2024-312 (flat)"
-    deliver_notifications()
-    [mail] = smtp_server.messages
-    text = mail.message.get_body(("plain",)).get_content()
-    assert f"The fee is on invoice {fee_invoice.number}, due on 21 March 2025." in text
-    assert "Now to pay on invoice INV-2024-312: $1,500.00" in text
-    waive(assessment)
-    fee_invoice.refresh_from_db()
-    assert (fee_invoice.status, fee_invoice.total_minor) == ("paid", 0)
+    assert fees(invoice) == [2_500]
+    assert PropertyBillingConfig.objects.count() == 2
 
 
 # ---- once -----------------------------------------------------------------------------------
@@ -343,51 +239,6 @@ def test_never_charges_a_fee_on_a_fee() -> None:
     assert run_on("2025-04-07", "2025-05-07") == [0, 0]
     invoice.refresh_from_db()
     assert (invoice.open_minor, invoice.status, fees(invoice)) == (7_500, "overdue", [7_500])
-
-
-def waive(assessment: LateFeeAssessment) -> LateFeeAssessment:
-    return waive_late_fee(
-        assessment=assessment, actor=UserFactory(), reason="first time late",
-        today=date(2025, 3, 8), now=Clock.read().now,
-    )  # fmt: skip
-
-
-def test_never_charges_a_waived_fee_again() -> None:
-    invoice = rent()
-    run_on("2025-03-07")
-    with at("2025-03-08T18:00:00Z"):
-        waive(LateFeeAssessment.objects.get())
-    invoice.refresh_from_db()
-    assert (invoice.total_minor, invoice.late_fees_minor) == (150_000, 0)
-    assert fees(invoice) == [5_000, -5_000]
-    assert run_on(*[f"2025-04-{day:02d}" for day in range(1, 31)]) == [0] * 30
-    event = AuditEvent.objects.get(action="late_fee_waived")
-    assert (event.reason, event.changes["state"]) == ("first time late", ["applied", "waived"])
-
-
-@at("2025-03-08T18:00:00Z")
-def test_refuses_to_take_a_fee_back_twice() -> None:
-    rent()
-    apply_late_fees()
-    assessment = LateFeeAssessment.objects.get()
-    waive(assessment)
-    with pytest.raises(Problem, match=r"^This late fee is waived already\.$"):
-        reverse_late_fee(
-            assessment=assessment, actor=None, reason="x", today=date(2025, 3, 8),
-            now=Clock.read().now,
-        )  # fmt: skip
-
-
-def test_returns_what_was_paid_for_a_fee_that_is_taken_back() -> None:
-    invoice = rent()
-    run_on("2025-03-07")
-    with at("2025-03-08T18:00:00Z"):
-        pay(invoice, 155_000, on=date(2025, 3, 8))
-        waive(LateFeeAssessment.objects.get())
-    invoice.refresh_from_db()
-    invoice.account.refresh_from_db()
-    assert (invoice.status, invoice.total_minor) == ("paid", 150_000)
-    assert invoice.account.credit_minor == 5_000
 
 
 @pytest.mark.postgres
@@ -413,197 +264,6 @@ def test_charges_one_fee_when_two_runs_meet() -> None:
     lines = InvoiceLine.objects.filter(kind="late_fee")
     assert lines.count() == lines.values("invoice").distinct().count() == 20
     assert Notification.objects.count() == 20
-
-
-# ---- payments that prove a fee wrong ------------------------------------------------------
-
-
-def test_reverses_a_fee_when_a_check_dated_in_time_is_recorded_late() -> None:
-    invoice = rent()
-    assert run_on("2025-03-07") == [1]
-    with at("2025-03-10T18:00:00Z"):
-        pay(invoice, 150_000, on=date(2025, 3, 5), method=Payment.Method.CHECK)
-        report = apply_late_fees()
-    invoice.refresh_from_db()
-    assert (report.done, report.tallies["reversed"]) == (1, 1)
-    assert LateFeeAssessment.objects.get().state == "reversed"
-    assert (invoice.status, invoice.total_minor) == ("paid", 150_000)
-    assert run_on("2025-03-11", "2025-04-11") == [0, 0]
-
-
-def test_reverses_the_fee_at_once_when_rent_is_recorded_through_leasing() -> None:
-    invoice, other = rent(), rent()
-    run_on("2025-03-07")
-    with at("2025-03-10T18:00:00Z"):
-        record_rent_payment(
-            lease=invoice.rent_period.lease, amount_minor=150_000, method="check",
-            effective_on=date(2025, 3, 5), now=Clock.read().now,
-        )  # fmt: skip
-    invoice.refresh_from_db()
-    assert (invoice.status, invoice.total_minor) == ("paid", 150_000)
-    event = AuditEvent.objects.get(action="late_fee_reversed")
-    assert event.reason == "The rent had been paid in time."
-    assert other.late_fee_assessments.get().state == "applied"
-
-
-@pytest.mark.parametrize(
-    ("amount", "paid_on"),
-    [
-        (150_000, date(2025, 3, 7)),  # one day too late
-        (149_999, date(2025, 3, 5)),  # one cent too little
-    ],
-)
-def test_keeps_the_fee_when_the_rent_was_not_paid_in_time(amount: int, paid_on: date) -> None:
-    invoice = rent()
-    run_on("2025-03-07")
-    with at("2025-03-10T18:00:00Z"):
-        pay(invoice, amount, on=paid_on)
-        assert apply_late_fees().done == 0
-    assert LateFeeAssessment.objects.get().state == "applied"
-
-
-def test_forgives_a_balance_below_the_minimum_when_it_looks_again() -> None:
-    invoice = rent(home=home_with(min_balance_minor=1_000))
-    run_on("2025-03-07")
-    with at("2025-03-10T18:00:00Z"):
-        pay(invoice, 149_000, on=date(2025, 3, 5))
-        assert apply_late_fees().tallies["reversed"] == 1
-
-
-def test_adds_up_payments_that_came_in_time() -> None:
-    invoice = rent()
-    with at("2025-03-04T18:00:00Z"):
-        pay(invoice, 100_000, on=date(2025, 3, 4))
-    run_on("2025-03-07")
-    with at("2025-03-10T18:00:00Z"):
-        pay(invoice, 50_000, on=date(2025, 3, 6))
-        assert apply_late_fees().tallies["reversed"] == 1
-
-
-def test_waits_for_a_bank_payment_begun_in_time() -> None:
-    invoice = rent()
-    with at("2025-03-06T23:00:00Z"):
-        payment = pay(invoice, 150_000, on=date(2025, 3, 6), status=Payment.Status.PENDING)
-    with at(SEVENTH):
-        report = apply_late_fees()
-        assert (report.done, report.skipped) == (0, 1)
-    with at("2025-03-12T18:00:00Z"):
-        settle_payment(payment=payment, now=Clock.read().now, today=date(2025, 3, 12))
-        assert apply_late_fees().done == 0
-    assert not LateFeeAssessment.objects.exists()
-
-
-def test_charges_the_fee_after_all_when_the_bank_payment_fails() -> None:
-    invoice = rent()
-    with at("2025-03-06T23:00:00Z"):
-        payment = pay(invoice, 150_000, on=date(2025, 3, 6), status=Payment.Status.PENDING)
-    with at("2025-03-12T18:00:00Z"):
-        fail_payment(payment=payment)
-        assert apply_late_fees().done == 1
-
-
-@pytest.mark.parametrize(
-    ("begun", "amount", "method"),
-    [
-        ("2025-03-07T15:00:00Z", 150_000, "bank"),  # after the last grace day
-        ("2025-03-06T23:00:00Z", 149_999, "bank"),  # does not cover the rent
-        ("2025-03-06T23:00:00Z", 150_000, "card"),  # no bank payment
-    ],
-)
-def test_does_not_wait_for_other_payments(begun: str, amount: int, method: str) -> None:
-    invoice = rent()
-    with at(begun):
-        pay(invoice, amount, on=date(2025, 3, 6), status="pending", method=method)
-    with at(SEVENTH):
-        assert apply_late_fees().done == 1
-
-
-def test_lets_a_bank_payment_cover_the_oldest_rent_only() -> None:
-    lease = LeaseFactory(unit=UnitFactory(property=home_with()))
-    older = rent(lease=lease, due=date(2025, 2, 1))
-    newer = rent(lease=lease, due=date(2025, 3, 1))
-    with at("2025-02-05T18:00:00Z"):
-        pay(older, 150_000, on=date(2025, 2, 5), status="pending")
-    with at(SEVENTH):
-        apply_late_fees()
-    assert (fees(older), fees(newer)) == ([], [5_000])
-
-
-# ---- daily fees ---------------------------------------------------------------------------
-
-DAILY = {"fee_frequency": "daily", "daily_minor": 500, "daily_max_days": 3}
-
-
-def test_charges_each_day_after_the_first_fee_up_to_the_most() -> None:
-    invoice = rent(home=home_with(**DAILY))
-    days = ["2025-03-07", "2025-03-08", "2025-03-08", "2025-03-09", "2025-03-10", "2025-03-11"]
-    assert run_on(*days) == [1, 1, 0, 1, 1, 0]
-    assert fees(invoice) == [5_000, 500, 500, 500]
-    keys = LateFeeAssessment.objects.order_by("pk").values_list("assessment_key", flat=True)
-    assert list(keys) == ["initial", "2025-03-08", "2025-03-09", "2025-03-10"]
-
-
-def test_catches_up_missed_days_in_one_go() -> None:
-    invoice = rent(home=home_with(**DAILY), number="INV-2025-031")
-    run_on("2025-03-07")
-    with at("2025-03-09T18:00:00Z"):
-        report = apply_late_fees()
-    assert (report.done, report.money["USD"]) == (1, Money(10, "USD"))
-    assert fees(invoice) == [5_000, 500, 500]
-    assert run_on("2025-03-20") == [1]
-    assert fees(invoice) == [5_000, 500, 500, 500]
-
-
-def test_charges_no_further_days_once_the_rent_is_paid() -> None:
-    invoice = rent(home=home_with(**DAILY))
-    run_on("2025-03-07", "2025-03-08")
-    with at("2025-03-09T14:00:00Z"):
-        pay(invoice, 150_000, on=date(2025, 3, 9))
-    assert run_on("2025-03-09", "2025-03-10") == [0, 0]
-
-
-def test_charges_no_further_days_once_the_first_fee_is_waived() -> None:
-    rent(home=home_with(**DAILY))
-    run_on("2025-03-07")
-    with at("2025-03-07T20:00:00Z"):
-        waive(LateFeeAssessment.objects.get())
-    assert run_on("2025-03-08", "2025-03-09") == [0, 0]
-
-
-def test_counts_what_was_charged_before_against_the_cap() -> None:
-    invoice = rent(home=home_with(max_fee_minor=5_700, **DAILY))
-    assert run_on("2025-03-07", "2025-03-08", "2025-03-09", "2025-03-10") == [1, 1, 1, 0]
-    assert fees(invoice) == [5_000, 500, 200]
-
-
-def test_reverses_only_the_days_after_a_payment() -> None:
-    invoice = rent(home=home_with(**DAILY))
-    run_on("2025-03-07", "2025-03-08", "2025-03-09", "2025-03-10")
-    with at("2025-03-11T18:00:00Z"):
-        pay(invoice, 150_000, on=date(2025, 3, 8))
-        assert apply_late_fees().tallies["reversed"] == 2
-    states = dict(LateFeeAssessment.objects.values_list("assessment_key", "state"))
-    assert states == {
-        "initial": "applied",
-        "2025-03-08": "applied",
-        "2025-03-09": "reversed",
-        "2025-03-10": "reversed",
-    }
-
-
-def test_mails_caught_up_days_in_one_message(smtp_server: MailServer) -> None:
-    rent(home=home_with(**DAILY), number="INV-2025-031")
-    with at("2025-03-07T18:00:00Z"):
-        apply_late_fees()
-        deliver_notifications()
-    with at("2025-03-09T18:00:00Z"):
-        apply_late_fees()
-        deliver_notifications()
-    _, mail = smtp_server.messages
-    assert mail.message["Subject"] == "2 late fees on your rent"
-    text = mail.message.get_body(("plain",)).get_content()
-    assert "$5.00 (for 8 March 2025)" in text
-    assert text.count("Now to pay on invoice INV-2025-031: $1,560.00") == 1
 
 
 # ---- only for whom --------------------------------------------------------------------------
@@ -812,25 +472,3 @@ def test_reads_no_invoices_that_are_not_late() -> None:
         rent(home=home)
     many, report = cost_of_run()
     assert (many, report.done, report.skipped) == (few, 0, 0)
-
-
-def test_measures_the_bank_payments_own_day_at_the_property() -> None:
-    home = home_with(property={"timezone": "America/Los_Angeles"})
-    invoice = rent(home=home)
-    with at("2025-03-07T07:59:00Z"):
-        pay(invoice, 150_000, on=date(2025, 3, 6), status="pending")
-    assert Payment.objects.get().initiated_at == datetime(2025, 3, 7, 7, 59, tzinfo=UTC)
-    with at("2025-03-07T20:00:00Z"):
-        assert apply_late_fees().done == 0
-
-
-@at(SEVENTH)
-def test_takes_the_terms_of_the_lease_before_those_of_the_property() -> None:
-    invoice = rent(home=home_with(late_fee_minor=5_000))
-    lease = invoice.rent_period.lease
-    BillingConfigFactory(
-        property=lease.unit.property, lease=lease, late_fee_minor=2_500, grace_days=3
-    )
-    apply_late_fees()
-    assert fees(invoice) == [2_500]
-    assert PropertyBillingConfig.objects.count() == 2

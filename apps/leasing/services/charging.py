@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from operator import attrgetter
 
 from django.db.models import TextChoices
 from moneyed import Money
 
 from apps.audit import services as audit
-from apps.audit.models import AuditEvent
 from apps.billing.models import BillingAccount, Invoice, InvoiceLine
 from apps.billing.services import (
     InvoiceDraft,
@@ -24,7 +24,7 @@ from apps.billing.services import (
     mark_overdue,
 )
 from apps.billing.services.statuses import lock_invoices
-from apps.core import money
+from apps.core import bulk, money
 from apps.core.days import Clock
 from apps.core.problems import Problem
 from apps.core.reports import Item, Subject
@@ -263,6 +263,14 @@ def _apart_line(charge: _Charge, fee: Fee) -> LineDraft:
     return LineDraft(InvoiceLine.Kind.LATE_FEE, words, fee.fee_minor)
 
 
+_COLUMNS = (
+    "firm", "invoice", "fee_invoice", "assessment_key", "assessed_on", "base_minor", "rate",
+    "fee_minor", "cap_applied", "config",
+)  # fmt: skip
+_KEYS = {"firm", "invoice", "fee_invoice"}
+_read = attrgetter(*(f"{name}_id" if name in _KEYS else name for name in _COLUMNS))
+
+
 def _write_assessments(charges: Sequence[_Charge], today: date) -> None:
     for charge in charges:
         charge.assessments = [
@@ -282,8 +290,10 @@ def _write_assessments(charges: Sequence[_Charge], today: date) -> None:
             for fee in charge.fees
         ]
     written = [one for charge in charges for one in charge.assessments]
-    LateFeeAssessment.objects.bulk_create(written)
-    AuditEvent.objects.bulk_create(
+    keys = bulk.insert(LateFeeAssessment, _COLUMNS, map(_read, written))
+    for assessment, key in zip(written, keys, strict=True):
+        assessment.pk = key
+    audit.record_all(
         audit.event(
             "late_fee_applied",
             one,

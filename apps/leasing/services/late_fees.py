@@ -76,7 +76,7 @@ def _first_fees(report: Report, homes: "QuerySet[Property]", today: date) -> Ite
     late = _late(homes, today).filter(due_date__lt=today - timedelta(days=shortest))
     late = late.exclude(Exists(known_late))
     report.expect(late.count())
-    for page in batches.batched(batches.by_key(late)):
+    for page in batches.pages(late):
         known = terms.of_leases([_lease(invoice) for invoice in page])
         for invoice in page:
             config = known[_lease(invoice).pk].on(today)
@@ -111,7 +111,7 @@ def _daily_fees(report: Report, homes: "QuerySet[Property]", today: date) -> Ite
     )
     late = late.exclude(Exists(of_invoice.filter(assessment_key=today.isoformat())))
     report.expect(late.count())
-    for page in batches.batched(batches.by_key(late)):
+    for page in batches.pages(late):
         known = terms.of_leases([_lease(invoice) for invoice in page])
         charged = assessed(page)
         for invoice in page:

@@ -1,10 +1,14 @@
-"""Whom to tell about a lease."""
+"""The people on leases."""
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import date
+
+from django.db.models import QuerySet
 
 from apps.contacts.models import Contact
-from apps.leasing.models import LeaseParty
+from apps.firms.models import Firm
+from apps.leasing.models import Lease, LeaseParty
 
 
 def renters_of(lease_ids: Iterable[int]) -> dict[int, list[Contact]]:
@@ -16,3 +20,10 @@ def renters_of(lease_ids: Iterable[int]) -> dict[int, list[Contact]]:
     for party in parties.select_related("contact").order_by("pk"):
         renters[party.lease_id].append(party.contact)
     return renters
+
+
+def renters_active_today(*, firm: Firm, today: date) -> QuerySet[Contact]:
+    """Return the renters of a firm's leases in force on a day: the group *All Tenants*."""
+    living = Lease.objects.living().filter(firm=firm).overlapping(today, today)
+    parties = LeaseParty.objects.filter(lease__in=living, role__in=LeaseParty.RENTERS)
+    return Contact.objects.filter(pk__in=parties.values("contact"))

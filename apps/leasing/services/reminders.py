@@ -121,10 +121,10 @@ def _reached(
     )
     rent, manual = _rent(open_, homes), _manual(open_, homes)
     report.expect(rent.count() + manual.count())
-    for page in batches.batched(batches.by_key(rent)):
+    for page in batches.pages(rent):
         leases = {invoice.pk: invoice.rent_period.lease for invoice in page}
         yield from _page(report, page, leases, today=today, asked=asked)
-    for page in batches.batched(batches.by_key(manual)):
+    for page in batches.pages(manual):
         yield from _page(report, page, _leases_of(page), today=today, asked=asked)
 
 

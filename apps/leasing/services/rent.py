@@ -18,12 +18,12 @@ from apps.leasing.messages import INVOICE_ISSUED
 from apps.leasing.models import (
     Lease,
     LeaseCharge,
-    LeaseParty,
     PropertyBillingConfig,
     RentPeriod,
     RentStep,
 )
 from apps.leasing.services import terms
+from apps.leasing.services.parties import renters_of
 from apps.leasing.services.scope import Scope
 from apps.notifications.services import Draft, notify
 
@@ -251,13 +251,7 @@ def _draft(due: LeaseMonth, lines: Sequence[LineDraft], clock: Clock) -> Invoice
 
 
 def _tell_renters(due: Sequence[LeaseMonth], invoices: Sequence[Invoice]) -> None:
-    renters = defaultdict(list)
-    for party in LeaseParty.objects.filter(
-        lease__in=[one.lease.pk for one in due],
-        role__in=LeaseParty.RENTERS,
-        contact__erased_at=None,
-    ).select_related("contact"):
-        renters[party.lease_id].append(party.contact)
+    renters = renters_of(one.lease.pk for one in due)
     notify(
         [
             Draft(
@@ -277,7 +271,7 @@ def _tell_renters(due: Sequence[LeaseMonth], invoices: Sequence[Invoice]) -> Non
                 },
             )
             for one, invoice in zip(due, invoices, strict=True)
-            for contact in renters[one.lease.pk]
+            for contact in renters.get(one.lease.pk, ())
         ]
     )
 

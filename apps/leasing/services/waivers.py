@@ -62,6 +62,8 @@ def record_rent_payment(
     effective_on: date,
     now: datetime,
     invoices: Sequence[Invoice] | None = None,
+    gateway: str = "",
+    gateway_ref: str = "",
     note: str = "",
 ) -> Payment:
     """Record a payment of a lease's renters and reverse the late fees it proves wrong.
@@ -79,6 +81,8 @@ def record_rent_payment(
             now=now,
             today=today,
             invoices=invoices,
+            gateway=gateway,
+            gateway_ref=gateway_ref,
             note=note,
         )
         covered = payment.allocations.values_list("invoice_id", flat=True)
@@ -102,10 +106,12 @@ def recheck_late_fees(
 def unjustified(assessments: Iterable[LateFeeAssessment]) -> list[LateFeeAssessment]:
     """Return the assessments whose invoice was paid by the last day that was in time.
 
-    A constant number of queries.
+    A balance below the minimum of the terms counts as paid, as it does when fees are
+    charged. A constant number of queries.
     """
     found = list(assessments)
-    covered = principal_covered_on({assessment.invoice_id for assessment in found})
+    small = {one.invoice_id: one.config.get("min_balance_minor", 0) for one in found}
+    covered = principal_covered_on(small.keys(), but_for=small)
     return [
         assessment
         for assessment in found

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -114,9 +115,10 @@ class _Round:
         was rolled back.
         """
         rows = ready.with_recipients().order_by(order, "pk")
-        size = PAGE if self.sender else AT_ONCE
+        # The first message goes alone: when the channel is down, no other is touched.
+        sizes = chain([1], repeat(PAGE)) if self.sender else repeat(AT_ONCE)
         after, ahead = Q(), set[int]()
-        while page := list(rows.filter(after)[:size]):
+        while page := list(rows.filter(after)[: next(sizes)]):
             last = page[-1]
             at = getattr(last, order)
             after = Q(**{f"{order}__gte": at}) & (Q(**{f"{order}__gt": at}) | Q(pk__gt=last.pk))

@@ -28,7 +28,7 @@ RETRIES = (
 )
 CLAIM_LASTS = 300.0  # seconds; well before others take us for dead
 BROKEN = 3  # connections lost one after the other: the channel is down
-TOGETHER = 25  # messages whose results share a transaction: what a crash can send twice
+TOGETHER = 50  # messages whose results share a transaction: what a crash can send twice
 AT_LEAST_EVERY = 1.0  # seconds between writing results
 
 
