@@ -1,10 +1,13 @@
 """Write down what was done."""
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 from django.db.models import Model
 
 from apps.audit.models import AuditEvent
+from apps.core import bulk
 from apps.firms.models import User
 
 
@@ -18,7 +21,7 @@ def event(
 ) -> AuditEvent:
     """Return an unsaved audit event about a row; without an actor the system did it.
 
-    Save it in the transaction of the change itself, singly or with ``bulk_create``.
+    Save it in the transaction of the change itself, singly or with ``record_all``.
     """
     return AuditEvent(
         firm_id=getattr(about, "firm_id", None),
@@ -35,3 +38,12 @@ def event(
 def record(action: str, about: Model, **how: Any) -> None:
     """Write down one change, in the transaction that makes it."""
     event(action, about, **how).save(force_insert=True)
+
+
+_COLUMNS = tuple(f for f in AuditEvent._meta.concrete_fields if not f.primary_key)
+_read = attrgetter(*(field.attname for field in _COLUMNS))
+
+
+def record_all(events: Iterable[AuditEvent]) -> None:
+    """Write down many changes, in the transaction that makes them."""
+    bulk.insert(AuditEvent, [field.name for field in _COLUMNS], map(_read, events))
