@@ -391,3 +391,12 @@ def test_bills_once_when_two_runs_meet() -> None:
     numbers = sorted(Invoice.objects.values_list("number", flat=True))
     year = Invoice.objects.all()[0].issue_date.year
     assert numbers == [f"INV-{year}-{n:03d}" for n in range(1, 21)]
+
+
+@at("2025-03-01T18:00:00Z")
+def test_spares_the_others_when_a_property_stands_in_no_time_zone() -> None:
+    good, bad = LeaseFactory(), LeaseFactory()
+    Property.objects.filter(pk=bad.unit.property_id).update(timezone="Mars/Base")
+    report = generate_monthly_invoices()
+    assert (report.done, report.failed) == (1, 1)
+    assert [period.lease for period in RentPeriod.objects.all()] == [good]

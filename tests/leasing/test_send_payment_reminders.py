@@ -226,7 +226,7 @@ def test_waits_for_a_bank_payment_that_covers_the_balance() -> None:
     assert Notification.objects.get().subject_id == str(short.pk)
 
 
-# ---- only for whom, and at what cost --------------------------------------------------------------
+# ---- only for whom, and at what cost --------------------------------------------------------
 
 
 def test_leaves_other_and_suspended_firms_alone() -> None:

@@ -88,17 +88,15 @@ def generate_monthly_invoices(
     scope = Scope.find(property=property, firm_id=firm_id)
     report = Report(dry_run=dry_run, heading="Generating rent invoices...", summary=_summary)
     scope.tell(report)
-    leases = (
-        Lease.objects.living()
-        .filter(unit__property__in=scope.properties)
-        .select_related("unit__property", "account")
-    )
-    report.expect(leases.count())
-    report.attempt_each(
-        _unbilled(report, batches.by_key(leases), clock=clock, asked=asked),
-        partial(_invoice_all, clock=clock),
-        subject=lambda due: due.subject,
-    )
+    for homes, today in scope.by_day(report, clock):
+        leases = Lease.objects.living().filter(unit__property__in=homes)
+        report.expect(leases.count())
+        pages = batches.pages(leases.select_related("unit__property", "account"))
+        report.attempt_each(
+            _unbilled(report, pages, today=today, clock=clock, asked=asked),
+            partial(_invoice_all, clock=clock),
+            subject=lambda due: due.subject,
+        )
     return report
 
 
@@ -167,11 +165,21 @@ def _asked_month(month: str, clock: Clock) -> date | None:
 
 
 def _unbilled(
-    report: Report, leases: Iterable[Lease], *, clock: Clock, asked: date | None
+    report: Report,
+    pages: Iterable[Sequence[Lease]],
+    *,
+    today: date,
+    clock: Clock,
+    asked: date | None,
 ) -> Iterator[LeaseMonth]:
     """Yield the lease months that nobody has claimed; report the others as skipped."""
-    for page in batches.batched(leases):
-        due = list(_months_due(page, clock=clock, asked=asked))
+    for page in pages:
+        configs = {} if asked else terms.effective(page, clock=clock)
+        due = [
+            one
+            for lease in page
+            for one in _months_due(lease, configs.get(lease.pk), today=today, asked=asked)
+        ]
         claimed = _claimed(due)
         for one in due:
             if (one.lease.pk, one.month) in claimed:
@@ -181,21 +189,18 @@ def _unbilled(
 
 
 def _months_due(
-    leases: Sequence[Lease], *, clock: Clock, asked: date | None
+    lease: Lease, config: PropertyBillingConfig | None, *, today: date, asked: date | None
 ) -> Iterator[LeaseMonth]:
-    configs = {} if asked else terms.effective(leases, clock=clock)
-    for lease in leases:
-        today = lease.unit.property.today(clock)
-        months = [asked or days.first_of_month(today)]
-        config: PropertyBillingConfig | None = configs.get(lease.pk)
-        if config and config.invoice_lead_days:
-            following = LeaseMonth(lease, days.add_months(months[0], 1))
-            if following.due - today <= timedelta(days=config.invoice_lead_days):
-                months.append(following.month)
-        for month in months:
-            due = LeaseMonth(lease, month)
-            if due.first <= due.last:
-                yield due
+    """Yield the asked or the current month, and the next one when it is within lead time."""
+    months = [asked or days.first_of_month(today)]
+    if config and config.invoice_lead_days:
+        following = LeaseMonth(lease, days.add_months(months[0], 1))
+        if following.due - today <= timedelta(days=config.invoice_lead_days):
+            months.append(following.month)
+    for month in months:
+        due = LeaseMonth(lease, month)
+        if due.first <= due.last:
+            yield due
 
 
 def _claimed(due: Sequence[LeaseMonth]) -> set[tuple[int, date]]:
