@@ -12,4 +12,9 @@ class AuditEventAdmin(ReadOnly, FirmScopedAdmin[AuditEvent]):
     list_filter = (("firm", FirmFilter), "action", "occurred_at")
     list_select_related = ("firm",)
     search_fields = ("object_id", "action", "actor_label")
-    ordering = ("-occurred_at",)
+    search_help_text = "What was done, by whom, or the number of the row it was done to."
+    ordering = ("-occurred_at", "-pk")
+    fields = (
+        *("occurred_at", "action", "object_type", "object_id", "actor_label", "reason"),
+        "changes",
+    )

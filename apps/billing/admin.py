@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.formats import date_format
 
+from apps.audit.models import AuditEvent
 from apps.audit.services import record
 from apps.billing import services
 from apps.billing.forms import GATEWAY, PaymentForm
@@ -27,13 +28,16 @@ from apps.billing.models import (
 )
 from apps.core import days, money
 from apps.core.days import Clock
+from apps.core.forms import NOTHING
 from apps.core.problems import Problem
 from apps.firms.actions import Page, press_with_reason
 from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, ReadOnlyInline, who
+from apps.firms.models import User
 
 M = TypeVar("M", bound=Model)
 
 INVOICES = ("invoice", "invoices")
+RECORDED = "payment_recorded"
 
 
 class LineInline(ReadOnlyInline):
@@ -45,7 +49,7 @@ class LineInline(ReadOnlyInline):
     ordering = ("pk",)
 
     @admin.display(description="last day")
-    def last_day(self, line: InvoiceLine) -> str | None:
+    def last_day(self, line: InvoiceLine) -> str:
         return _last_day(line)
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
@@ -77,7 +81,7 @@ class PaysForInline(AllocationInline):
 class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
     list_display = (
         *("invoice", "account", "kind", "status", "due_date", "total_minor"),
-        *("balance_minor", "firm"),
+        *("owed", "firm"),
     )
     list_filter = (("firm", FirmFilter), "status", "kind", "due_date")
     list_select_related = ("account__contact", "firm")
@@ -86,7 +90,7 @@ class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
     ordering = ("-issue_date", "-pk")
     inlines = (LineInline, PaidByInline)
     actions = ("record_payment", "void", "write_off")
-    readonly_fields = ("invoice", "last_day")
+    readonly_fields = ("invoice", "last_day", "owed")
     fieldsets = (
         (
             None,
@@ -102,7 +106,7 @@ class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
             {
                 "fields": (
                     *("subtotal_minor", "tax_minor", "total_minor", "late_fees_minor"),
-                    *("paid_minor", "credited_minor", "balance_minor"),
+                    *("paid_minor", "credited_minor", "owed"),
                 )
             },
         ),
@@ -121,8 +125,15 @@ class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
     def invoice(self, invoice: Invoice) -> str:
         return str(invoice)
 
+    @admin.display(description="owed", ordering="balance_minor")
+    def owed(self, invoice: Invoice) -> str:
+        """The balance; nobody owes what is void or written off."""
+        if invoice.status in Invoice.BY_HAND:
+            return NOTHING
+        return _write(invoice.open_minor, invoice)
+
     @admin.display(description="last day")
-    def last_day(self, invoice: Invoice) -> str | None:
+    def last_day(self, invoice: Invoice) -> str:
         return _last_day(invoice)
 
     @admin.action(description="Record a payment", permissions=["press"])
@@ -133,7 +144,9 @@ class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
         if invoice is None:
             return None
         if invoice.status not in Invoice.COLLECTABLE:
-            text = f"Nothing is owed on {invoice}; it is {invoice.get_status_display()}."
+            text = (
+                f"Nothing is owed on {invoice}; it is {invoice.get_status_display().lower()}."
+            )
             self.message_user(request, text, messages.WARNING)
             return None
         clock = Clock(now=timezone.now())
@@ -263,7 +276,6 @@ def take_payment(
     typed, reference = form.cleaned_data, str(form.cleaned_data["reference"])
     try:
         with transaction.atomic():
-            known = Payment.objects.filter(gateway=GATEWAY, gateway_ref=reference).exists()
             payment = take(
                 amount_minor=typed["amount"],
                 method=typed["method"],
@@ -272,14 +284,23 @@ def take_payment(
                 gateway=GATEWAY,
                 gateway_ref=reference,
             )
-            if not known:
-                changes = {"amount_minor": payment.amount_minor, "currency": payment.currency}
-                record("payment_recorded", payment, actor=who(request), changes=changes)
+            _note_once(payment, who(request))
     except Problem as problem:
         page.message_user(request, str(problem), messages.ERROR)
     else:
         page.message_user(request, _said(payment), messages.SUCCESS)
     return None
+
+
+def _note_once(payment: Payment, actor: User) -> None:
+    """Write down who recorded a payment; a page sent twice comes here again.
+
+    The account is locked since the payment was recorded, so nobody else is here meanwhile.
+    """
+    about = {"object_type": payment._meta.label_lower, "object_id": str(payment.pk)}
+    if not AuditEvent.objects.filter(action=RECORDED, **about).exists():
+        changes = {"amount_minor": payment.amount_minor, "currency": payment.currency}
+        record(RECORDED, payment, actor=actor, changes=changes)
 
 
 def _said(payment: Payment) -> str:
@@ -299,8 +320,10 @@ def _in_words(row: Any) -> str:
     """Describe a row on the page between pressing a button and its effect."""
     if not isinstance(row, Invoice):
         return str(row)
-    owed = f"{_write(row.open_minor, row)} of {_write(row.total_minor, row)} open"
-    return f"{row}, {row.account.contact}: {owed}, {row.get_status_display()}"
+    amount = _write(row.total_minor, row)
+    if row.status in Invoice.COLLECTABLE:
+        amount = f"{_write(row.open_minor, row)} of {amount} open"
+    return f"{row}, {row.account.contact}: {amount}, {row.get_status_display()}"
 
 
 def _correct(service: Callable[..., Invoice], request: HttpRequest) -> Any:
@@ -313,6 +336,6 @@ def _correct(service: Callable[..., Invoice], request: HttpRequest) -> Any:
     return act
 
 
-def _last_day(row: Invoice | InvoiceLine) -> str | None:
+def _last_day(row: Invoice | InvoiceLine) -> str:
     """People are shown the inclusive end of a period (spec A4.3)."""
-    return date_format(row.period_end - days.DAY) if row.period_end else None
+    return date_format(row.period_end - days.DAY) if row.period_end else NOTHING

@@ -36,7 +36,7 @@ class PaymentForm(forms.Form):
 
     def clean_amount(self) -> int:
         minor = parse_amount(self.cleaned_data["amount"], self.code)
-        if minor == 0:
+        if minor <= 0:
             raise forms.ValidationError("A payment must be more than zero.")
         return minor
 

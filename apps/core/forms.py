@@ -14,6 +14,7 @@ from apps.core import money
 M = TypeVar("M", bound=Model)
 
 MINOR = "_minor"
+NOTHING = "-"  # as the admin writes an empty column
 MOST = 10**15  # minor units; a bigint holds a thousand times as much
 
 
@@ -28,16 +29,16 @@ def label_of(name: str) -> str:
 
 
 @cache
-def written(name: str, currency: Callable[[Any], str]) -> Callable[[Any], str | None]:
+def written(name: str, currency: Callable[[Any], str]) -> Callable[[Any], str]:
     """Return a column of the admin that writes an amount out: ``$1,500.00``.
 
     ``currency`` finds the ISO code for a row.
     """
 
-    def amount(row: Any) -> str | None:
+    def amount(row: Any) -> str:
         minor: int | None = getattr(row, name)
         if minor is None:
-            return None
+            return NOTHING
         return money.write_grouped(money.from_minor(minor, currency(row)))
 
     amount.__name__ = name

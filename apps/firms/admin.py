@@ -1,14 +1,18 @@
 """What staff see of firms; and how every other app's admin keeps to its firm."""
 
+from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Field, ForeignKey, ManyToManyField, Model, QuerySet
 from django.http import HttpRequest
 
+from apps.core.forms import AmountField, AmountsForm, is_amount, written
 from apps.firms.models import (
     Firm,
     FirmSettings,
@@ -18,6 +22,9 @@ from apps.firms.models import (
 )
 
 M = TypeVar("M", bound=Model)
+P = TypeVar("P", bound=Model)
+
+ELSEWHERE = "This belongs to another firm."
 
 
 def visible_firms(request: HttpRequest) -> "QuerySet[Firm]":
@@ -40,6 +47,21 @@ def _of_visible(model: Any, rows: Any, request: HttpRequest) -> Any:
     return rows.filter(firm__in=visible_firms(request)) if "firm" in names else rows
 
 
+def _firm_id(row: Any) -> int | None:
+    """Return the firm that a row is of; of a firm, itself."""
+    return row.pk if isinstance(row, Firm) else getattr(row, "firm_id", None)
+
+
+def _strangers(cleaned: dict[str, Any], firm_id: int | None) -> list[str]:
+    """Name the fields that point to rows of another firm than this one."""
+    found = []
+    for name, value in cleaned.items():
+        rows = value if isinstance(value, QuerySet) else (value,)
+        if any(getattr(row, "firm_id", None) not in {None, firm_id} for row in rows):
+            found.append(name)
+    return found
+
+
 class FirmFilter(admin.RelatedFieldListFilter):
     """Filter by firm, offering only the firms one may see."""
 
@@ -50,34 +72,98 @@ class FirmFilter(admin.RelatedFieldListFilter):
         return len(self.lookup_choices) > 1
 
 
-class FirmScopedForm(forms.ModelForm[M], Generic[M]):
+class FirmScopedForm(AmountsForm[M], Generic[M]):
     """Keeps a row and everything it points to within one firm (spec A1.2).
 
     Where the form does not ask for the firm, it is that of what the row points to.
     """
 
     def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        firms: dict[int, str] = {}
-        for name, value in cleaned.items():
-            if firm_id := getattr(value, "firm_id", None):
-                firms[firm_id] = name
+        cleaned = super().clean()
         row: Any = self.instance
         firm = cleaned.get("firm")
-        if firm is None and firms and not row.firm_id:
-            row.firm_id = next(iter(firms))
-        own = firm.pk if firm is not None else row.firm_id
-        for firm_id, name in firms.items():
-            if firm_id != own:
-                self.add_error(name, "This belongs to another firm.")
+        own: int | None = firm.pk if firm is not None else getattr(row, "firm_id", None)
+        if own is None and "firm" not in self.fields and hasattr(row, "firm_id"):
+            own = next((v.firm_id for v in cleaned.values() if hasattr(v, "firm_id")), None)
+            row.firm_id = own
+        if own is not None:
+            for name in _strangers(cleaned, own):
+                self.add_error(name, ELSEWHERE)
         return cleaned
 
+    def _get_validation_exclusions(self) -> set[str]:
+        """Check constraints that name the firm although the form does not ask for it."""
+        excluded: set[str] = super()._get_validation_exclusions()  # type: ignore[misc]
+        return excluded - {"firm"} if _firm_id(self.instance) else excluded
 
-class FirmScopedAdmin(admin.ModelAdmin[M], Generic[M]):
+
+class FirmScopedFormSet(forms.BaseInlineFormSet[M, P, Any], Generic[M, P]):
+    """Rows of an inline: they are of their parent's firm, and so is what they point to."""
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        return {**super().get_form_kwargs(index), "parent": self.instance}
+
+    def clean(self) -> None:
+        super().clean()
+        if own := _firm_id(self.instance):
+            for form in self.forms:
+                for name in _strangers(getattr(form, "cleaned_data", {}), own):
+                    if name != self.fk.name:
+                        form.add_error(name, ELSEWHERE)
+
+
+class FirmScopedFields:
+    """What pages and inlines have in common: choices of one's firms, and amounts.
+
+    Columns named ``*_minor`` are shown as people write amounts, in the currency that
+    ``currency`` finds for a row, and typed in the same way.
+    """
+
+    currency: Any = attrgetter("currency")
+    signed: ClassVar[tuple[str, ...]] = ()  # amounts that may be below zero
+
+    def formfield_for_dbfield(
+        self, db_field: "Field[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if is_amount(db_field.name):
+            return AmountField.of(db_field, signed=db_field.name in self.signed)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+
+    def formfield_for_foreignkey(
+        self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelChoiceField[Any] | None:
+        related: Any = db_field.related_model
+        kwargs["queryset"] = _of_visible(related, related._default_manager.all(), request)
+        field: forms.ModelChoiceField[Any] | None = super().formfield_for_foreignkey(  # type: ignore[misc]
+            db_field, request, **kwargs
+        )
+        return field
+
+    def formfield_for_manytomany(
+        self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelMultipleChoiceField[Any] | None:
+        related: Any = db_field.related_model
+        kwargs["queryset"] = _of_visible(related, related._default_manager.all(), request)
+        field: forms.ModelMultipleChoiceField[Any] | None = super().formfield_for_manytomany(  # type: ignore[misc]
+            db_field, request, **kwargs
+        )
+        return field
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)  # type: ignore[misc]
+        if obj is None or self.has_change_permission(request, obj):  # type: ignore[attr-defined]
+            return fieldsets
+        return [(name, o | {"fields": self._written(o["fields"])}) for name, o in fieldsets]
+
+    def _written(self, names: Iterable[Any]) -> list[Any]:
+        return [written(name, self.currency) if is_amount(name) else name for name in names]
+
+
+class FirmScopedAdmin(FirmScopedFields, admin.ModelAdmin[M], Generic[M]):
     """Shows and changes rows of the user's own firms only, whatever the address says.
 
     Choices of foreign keys are limited in the same way. What somebody may do is Django's
-    permissions; where they may do it is this class.
+    permissions; where they may do it is this class. A row never changes its firm.
     """
 
     form = FirmScopedForm  # type: ignore[assignment]  # one form for every model
@@ -85,23 +171,28 @@ class FirmScopedAdmin(admin.ModelAdmin[M], Generic[M]):
     show_full_result_count = False
     list_filter: ClassVar[Any] = (("firm", FirmFilter),)
 
+    class Media:
+        css = {"all": ("firms/admin.css",)}
+
     def get_queryset(self, request: HttpRequest) -> "QuerySet[M]":
         rows: QuerySet[M] = _of_visible(self.model, super().get_queryset(request), request)
         return rows
 
-    def formfield_for_foreignkey(
-        self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
-    ) -> forms.ModelChoiceField[Any] | None:
-        related: Any = db_field.related_model
-        kwargs["queryset"] = _of_visible(related, related._default_manager.all(), request)
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Name the firm only to whoever sees several."""
+        names = self._written(super().get_list_display(request))
+        if "firm" in names and visible_firms(request)[1:2].exists() is False:
+            names.remove("firm")
+        return names
 
-    def formfield_for_manytomany(
-        self, db_field: "ManyToManyField[Any, Any]", request: HttpRequest, **kwargs: Any
-    ) -> forms.ModelMultipleChoiceField[Any] | None:
-        related: Any = db_field.related_model
-        kwargs["queryset"] = _of_visible(related, related._default_manager.all(), request)
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+    def get_readonly_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
+        names = tuple(super().get_readonly_fields(request, obj))
+        return (*names, "firm") if obj is not None and hasattr(obj, "firm_id") else names
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        firms = list(visible_firms(request)[:2])
+        only = {"firm": firms[0].pk} if len(firms) == 1 else {}
+        return {**only, **super().get_changeform_initial_data(request)}
 
     def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
         firm_id = getattr(obj, "firm_id", None)
@@ -113,36 +204,59 @@ class FirmScopedAdmin(admin.ModelAdmin[M], Generic[M]):
         """Give rows of an inline their parent's firm (spec A1.2)."""
         for row in formset.save(commit=False):
             if hasattr(row, "firm_id"):
-                row.firm_id = form.instance.firm_id
+                row.firm_id = _firm_id(form.instance)
             row.save()
         for gone in formset.deleted_objects:
             gone.delete()
         formset.save_m2m()
 
 
+class InlineFields(FirmScopedFields):
+    """An inline declares its ``fields``; who may not change them reads them."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if self.has_change_permission(request, obj):  # type: ignore[attr-defined]
+            return super().get_readonly_fields(request, obj)  # type: ignore[misc]
+        return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+
+class FirmScopedInline(InlineFields, admin.TabularInline[M, P], Generic[M, P]):
+    """Rows that belong to the one above and are changed with it."""
+
+    form = FirmScopedForm  # type: ignore[assignment]
+    formset = FirmScopedFormSet  # type: ignore[assignment]
+    extra = 0
+
+
 class ReadOnly:
-    """Nobody adds, changes or deletes these in the admin: money, runs, the outbox."""
+    """Nobody adds, changes or deletes these in the admin: money, runs, the outbox.
+
+    Actions that call a service ask for ``press``: Django's right to change the rows.
+    """
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        fields: list[Field[Any, Any]] = self.model._meta.concrete_fields  # type: ignore[attr-defined]
-        return [*(field.name for field in fields), *getattr(self, "readonly_fields", ())]
+    def has_press_permission(self, request: HttpRequest) -> bool:
+        options = self.model._meta  # type: ignore[attr-defined]
+        return bool(request.user.has_perm(f"{options.app_label}.change_{options.model_name}"))
 
 
-class ReadOnlyInline(ReadOnly, admin.TabularInline[Any, Any]):
+class ReadOnlyInline(ReadOnly, InlineFields, admin.TabularInline[Any, Any]):
     """Rows that belong to the one above and cannot be touched."""
 
     extra = 0
     can_delete = False
     show_change_link = False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+
+# ---- firms' own pages -------------------------------------------------------------------
 
 
 class FirmSettingsInline(admin.StackedInline[FirmSettings, Firm]):
@@ -155,20 +269,49 @@ class FirmAdmin(FirmScopedAdmin[Firm]):
     list_display = ("name", "slug", "status", "timezone", "currency", "is_demo")
     list_filter = ("status", "is_demo")
     search_fields = ("name", "slug")
-    inlines = (FirmSettingsInline,)
+    ordering = ("name",)
     readonly_fields = ("is_active", "suspended_at", "created_at", "updated_at")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """A firm's staff change its settings, not its standing with the platform."""
-        if request.user.is_superuser:
-            return self.readonly_fields
-        return [f.name for f in Firm._meta.concrete_fields]
+    def get_inlines(self, request: HttpRequest, obj: Firm | None) -> Any:
+        """Staff find the settings on a page of their own: this one they cannot save."""
+        return (FirmSettingsInline,) if self.has_change_permission(request, obj) else ()
+
+    def save_related(
+        self, request: HttpRequest, form: Any, formsets: Any, change: bool
+    ) -> None:
+        super().save_related(request, form, formsets, change)
+        FirmSettings.objects.get_or_create(firm=form.instance)
 
 
-class RoleInline(admin.TabularInline[MembershipRole, Membership]):
+@admin.register(FirmSettings)
+class FirmSettingsAdmin(FirmScopedAdmin[FirmSettings]):
+    """How a firm wants its work done; made with the firm, and gone with it."""
+
+    list_display = ("firm", "invoice_prefix", "net_days", "reminders_by_email")
+    list_select_related = ("firm",)
+    ordering = ("firm__name",)
+    fields = (
+        *("firm", "invoice_prefix", "net_days", "reply_to"),
+        *("reminders_by_email", "reminders_by_sms", "reminders_in_app", "email_quiet_hours"),
+        *("late_fee_on_separate_invoice", "auto_issue_package_invoices"),
+        *("stale_deal_days", "audit_retention_floor_days"),
+    )
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self.list_display
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: FirmSettings | None = None
+    ) -> bool:
+        return False
+
+
+class RoleInline(FirmScopedInline[MembershipRole, Membership]):
     model = MembershipRole
-    exclude = ("firm",)
-    extra = 0
+    fields = ("role",)
 
 
 @admin.register(Membership)

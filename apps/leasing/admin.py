@@ -310,7 +310,7 @@ class JurisdictionCapAdmin(FirmScopedFields, admin.ModelAdmin[JurisdictionCap]):
     fields = ("code", "currency", "max_fee_minor", "max_percent_of_rent", "source")
 
     @admin.display(description="max fee", ordering="max_fee_minor")
-    def max_fee(self, cap: JurisdictionCap) -> str | None:
+    def max_fee(self, cap: JurisdictionCap) -> str:
         return written("max_fee_minor", self.currency)(cap)
 
 

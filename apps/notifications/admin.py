@@ -1,8 +1,6 @@
 """What staff see of the outbox, and the groups they write to."""
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 
 from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, ReadOnlyInline
 from apps.notifications.models import (
@@ -17,6 +15,7 @@ from apps.notifications.models import (
 class DeliveryInline(ReadOnlyInline):
     model = Delivery
     fields = ("channel", "status", "attempts", "sent_at", "read_at", "reason")
+    ordering = ("pk",)
 
 
 @admin.register(Notification)
@@ -24,9 +23,16 @@ class NotificationAdmin(ReadOnly, FirmScopedAdmin[Notification]):
     list_display = ("created_at", "type", "recipient", "status", "firm")
     list_filter = (("firm", FirmFilter), "status", "type")
     list_select_related = ("firm", "recipient_contact", "recipient_user")
-    search_fields = ("recipient_contact__display_name", "dedupe_key")
+    search_fields = (
+        *("recipient_contact__display_name", "recipient_user__username", "dedupe_key"),
+    )
+    search_help_text = "Whom it is for, or what it is about: rent-reminder:12"
     ordering = ("-pk",)
     inlines = (DeliveryInline,)
+    fields = (
+        *("type", "recipient", "status", "created_at", "not_before", "dedupe_key"),
+        *("subject_type", "subject_id", "context"),
+    )
 
     @admin.display(description="recipient")
     def recipient(self, notification: Notification) -> str:
@@ -39,6 +45,8 @@ class NotificationPreferenceAdmin(ReadOnly, FirmScopedAdmin[NotificationPreferen
     list_filter = (("firm", FirmFilter), "channel", "wanted")
     list_select_related = ("firm",)
     search_fields = ("recipient_key",)
+    search_help_text = "contact:12 or user:3"
+    ordering = ("-pk",)
 
 
 @admin.register(Suppression)
@@ -46,6 +54,8 @@ class SuppressionAdmin(ReadOnly, FirmScopedAdmin[Suppression]):
     list_display = ("created_at", "channel", "reason", "firm")
     list_filter = (("firm", FirmFilter), "channel", "reason")
     list_select_related = ("firm",)
+    ordering = ("-pk",)
+    fields = ("channel", "reason", "created_at")
 
 
 @admin.register(NotificationGroup)
@@ -54,7 +64,6 @@ class NotificationGroupAdmin(FirmScopedAdmin[NotificationGroup]):
     list_filter = (("firm", FirmFilter), "kind")
     list_select_related = ("firm",)
     search_fields = ("name",)
+    ordering = ("name", "pk")
     autocomplete_fields = ("firm", "members")
-
-    def get_queryset(self, request: HttpRequest) -> "QuerySet[NotificationGroup]":
-        return super().get_queryset(request).order_by("name")
+    fields = ("firm", "name", "kind", "rule", "members")

@@ -112,7 +112,8 @@ def test_terms_are_in_the_currency_of_their_place(desk: Client, ours: Firm, plac
     data = filled(desk, where) | {"effective_from": "2030-01-01", "late_fee_minor": "50"}
     if place == "property":
         data["property"] = home.pk
-    assert desk.post(where, data).status_code == 302
+    answer = desk.post(where, data)
+    assert answer.status_code == 302, errors(answer)
     terms = PropertyBillingConfig.objects.get(effective_from="2030-01-01")
     assert terms.late_fee_minor == {"firm": 5_000, "property": 50}[place]
 

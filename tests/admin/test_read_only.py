@@ -49,6 +49,18 @@ def test_cannot_be_added_changed_or_deleted(
             assert everything() == before
 
 
+def test_no_page_says_none(office: Client, desk: Client, ours: Firm, subtests: Any) -> None:
+    for label in READ_ONLY:
+        with subtests.test(label):
+            row = rows_of(pages()[label].model, ours)[0]
+            for client in (office, desk):
+                page = client.get(address(label, "change", row.pk)).content
+                soup = BeautifulSoup(page, "html.parser")
+                shown = [box.get_text(strip=True) for box in soup.select(".readonly, td p")]
+                assert shown
+                assert "None" not in shown
+
+
 def test_shows_amounts_as_people_write_them(office: Client, ours: Firm) -> None:
     for label, name in (
         ("billing.invoice", "total_minor"),
@@ -61,9 +73,7 @@ def test_shows_amounts_as_people_write_them(office: Client, ours: Firm) -> None:
     soup = BeautifulSoup(
         office.get(address("billing.invoice", "change", row.pk)).content, "html.parser"
     )
-    figures = [
-        box.get_text(strip=True) for box in soup.select(".field-balance_minor .readonly")
-    ]
+    figures = [box.get_text(strip=True) for box in soup.select(".field-owed .readonly")]
     assert figures == ["$1,500.00"]
     lines = [cell.get_text(strip=True) for cell in soup.select("td.field-amount_minor")]
     assert lines == ["$1,500.00", "$10.00"]

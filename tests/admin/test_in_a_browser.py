@@ -1,0 +1,65 @@
+"""A bookkeeper signs in, finds an invoice and sees what it is for, in a real Chromium."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from apps.billing.models import Invoice
+from tests.admin.world import OURS, THEIRS, furnish, staff_of
+from tests.factories import PASSWORD
+from tests.servers.chromium import ARGUMENTS, find_chromium
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
+        # Playwright's synchronous API runs an event loop in this thread.
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[390, 1440], ids=["phone", "desk"])
+def page(
+    browser: Browser, request: pytest.FixtureRequest, transactional_db: None
+) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": request.param, "height": 844})
+    yield context.new_page()
+    context.close()
+
+
+def test_signs_in_finds_an_invoice_and_sees_its_lines(page: Page, live_server: Any) -> None:
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    clerk = staff_of(furnish(OURS))
+    furnish(THEIRS)
+    page.goto(f"{live_server.url}/admin/")
+    page.get_by_label("Username").fill(clerk.username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("#site-name")).to_have_text("Nightshift")
+    expect(page.locator("#content-main caption").first).to_have_text("Leasing")
+
+    page.locator("#content-main").get_by_role("link", name="Invoices", exact=True).click()
+    page.locator("#searchbar").fill("renter")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    page.get_by_role("link", name="ALDER-000001").click()
+    expect(page.locator("#lines-group td.field-description")).to_have_text("Rent")
+    expect(page.locator("#lines-group td.field-amount_minor")).to_have_text("$1,500.00")
+
+    page.go_back()
+    page.get_by_role("checkbox", name="Select this object").first.check()
+    page.locator("select[name=action]").select_option(label="Void")
+    page.get_by_role("button", name="Go").click()
+    page.get_by_label("Reason").fill("Billed twice")
+    page.get_by_role("button", name="Void invoices").click()
+    expect(page.locator(".messagelist")).to_have_text("1 invoice voided.")
+    statuses = dict(Invoice.objects.values_list("number", "status"))
+    assert statuses == {"ALDER-000001": "void", "BIRCH-000001": "sent"}
+    assert complaints == []
