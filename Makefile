@@ -42,6 +42,7 @@ check: $(INSTALLED) ## Style, types, floors, migrations and production settings
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py makemigrations --check --dry-run
+	DATABASE_URL=sqlite://:memory: $(BIN)/python manage.py make_jobs_docs --check
 	@echo "manage.py check --deploy, as in production"
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 

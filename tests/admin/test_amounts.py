@@ -17,7 +17,7 @@ from apps.leasing.models import (
     PropertyBillingConfig,
     RentStep,
 )
-from tests.admin.test_tenancy import address, filled
+from tests.admin.visiting import address, filled
 
 
 @pytest.mark.parametrize(

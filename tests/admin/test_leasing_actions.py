@@ -15,7 +15,7 @@ from apps.documents.models import SignatureRequest
 from apps.firms.models import Firm, FirmSettings, User
 from apps.leasing.models import LateFeeAssessment, Lease, Unit
 from tests.admin.test_billing_actions import pay, press, said
-from tests.admin.test_tenancy import address, filled
+from tests.admin.visiting import address, filled
 from tests.admin.world import everything, staff_of
 from tests.factories import LeaseFactory, UserFactory
 
