@@ -1,9 +1,10 @@
 """Staff of one firm meet nothing of another, on any page of the admin (spec A1)."""
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
-from bs4 import BeautifulSoup
 from django.test import Client
 from django.urls import reverse
 
@@ -64,10 +65,10 @@ def test_no_address_makes_a_list_show_theirs(
             for query in asked:
                 answer = desk.get(where, query, follow=True)
                 assert answer.status_code in {200, 400}, query
-                text = BeautifulSoup(answer.content, "html.parser").get_text(" ")
-                for link in BeautifulSoup(answer.content, "html.parser").select("a"):
-                    assert THEIRS not in link.get_text(), query
-                assert THEIRS not in text.replace(str(query.get("q")), ""), query
+                text = unescape(answer.content.decode())
+                for echo in query.values():  # a page repeats what was asked
+                    text = re.sub(rf"(value=\"|=|%3D){re.escape(str(echo))}", "", text)
+                assert THEIRS not in text, query
                 if "cl" in (answer.context or {}):
                     assert not foreign & set(shown(answer)), query
 
