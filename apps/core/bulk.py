@@ -22,6 +22,7 @@ _PLAIN = (
     models.BooleanField,
     models.ForeignKey,
 )
+_NATIVE = (models.DateField, models.DateTimeField, models.DecimalField)  # to psycopg2
 
 
 def insert(
@@ -78,6 +79,7 @@ def _prepared(field: Any, value: Any, connection: Any) -> Any:
 
 def _preparer(field: Any, connection: Any) -> Callable[[Any], Any] | None:
     """Return what turns a column's value into the driver's, or nothing where it is already."""
-    if isinstance(field, _PLAIN):
+    native = _NATIVE if connection.vendor == "postgresql" else ()
+    if isinstance(field, (*_PLAIN, *native)):
         return None
     return lambda value: field.get_db_prep_save(value, connection)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from apps.contacts.models import Contact
 from apps.firms.models import Firm
@@ -14,11 +14,11 @@ from apps.leasing.models import Lease, LeaseParty
 def renters_of(lease_ids: Iterable[int]) -> dict[int, list[Contact]]:
     """Return the renters of leases; guarantors are none, and the erased are gone."""
     renters: dict[int, list[Contact]] = defaultdict(list)
-    parties = LeaseParty.objects.filter(
-        lease__in=set(lease_ids), role__in=LeaseParty.RENTERS, contact__erased_at=None
+    parties = Contact.objects.present().filter(
+        lease_parties__lease__in=set(lease_ids), lease_parties__role__in=LeaseParty.RENTERS
     )
-    for party in parties.select_related("contact").order_by("pk"):
-        renters[party.lease_id].append(party.contact)
+    for contact in parties.annotate(of=F("lease_parties__lease")).order_by("lease_parties"):
+        renters[contact.of].append(contact)  # type: ignore[attr-defined]  # annotated
     return renters
 
 

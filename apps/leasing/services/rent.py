@@ -91,7 +91,8 @@ def generate_monthly_invoices(
     for homes, today in scope.by_day(report, clock):
         leases = Lease.objects.living().filter(unit__property__in=homes)
         report.expect(leases.count())
-        pages = batches.pages(leases.select_related("unit__property", "account"))
+        leases = leases.select_related("unit", "account").prefetch_related("unit__property")
+        pages = batches.pages(leases)  # prefetched: one instance for a property's many leases
         report.attempt_each(
             _unbilled(report, pages, today=today, clock=clock, asked=asked),
             partial(_invoice_all, clock=clock),
