@@ -96,18 +96,18 @@ class Invoice(Dated):
     class Status(models.TextChoices):
         DRAFT = "draft"
         SENT = "sent"
-        PARTIAL = "partial", "partly paid"
+        PARTIAL = "partial", "Partly paid"
         OVERDUE = "overdue"
         PAID = "paid"
         VOID = "void"
-        WRITTEN_OFF = "written_off", "written off"
+        WRITTEN_OFF = "written_off", "Written off"
 
     class Autopay(models.TextChoices):
         NONE = "", "—"
         SCHEDULED = "scheduled"
         PROCESSING = "processing"
         RETRYING = "retrying"
-        NEEDS_ACTION = "needs_action", "needs action"
+        NEEDS_ACTION = "needs_action", "Needs action"
         SUCCEEDED = "succeeded"
         FAILED = "failed"
         CANCELLED = "cancelled"
@@ -256,8 +256,8 @@ class Payment(Dated):
     class Method(models.TextChoices):
         CASH = "cash"
         CHECK = "check"
-        BANK = "bank", "bank transfer"
-        BANK_DEBIT = "bank_debit", "bank debit"
+        BANK = "bank", "Bank transfer"
+        BANK_DEBIT = "bank_debit", "Bank debit"
         CARD = "card"
         OTHER = "other"
 

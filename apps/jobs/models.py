@@ -38,7 +38,7 @@ class JobRun(models.Model):
         QUEUED = "queued"
         RUNNING = "running"
         DONE = "done"
-        PARTIAL = "partial", "partly failed"
+        PARTIAL = "partial", "Partly failed"
         FAILED = "failed"
         CRASHED = "crashed"
         LOST = "lost"

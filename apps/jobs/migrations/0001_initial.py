@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ('source', models.CharField(choices=[('command', 'Command'), ('schedule', 'Schedule'), ('queue', 'Queue'), ('console', 'Console'), ('code', 'Code')], max_length=10)),
                 ('schedule_name', models.CharField(blank=True, max_length=100)),
                 ('task_id', models.CharField(blank=True, help_text="Django-Q2's task that carried this run.", max_length=32)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('partial', 'partly failed'), ('failed', 'Failed'), ('crashed', 'Crashed'), ('lost', 'Lost'), ('cancelled', 'Cancelled'), ('interrupted', 'Interrupted'), ('blocked', 'Blocked'), ('busy', 'Busy'), ('duplicate', 'Duplicate')], default='running', max_length=12)),
+                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('partial', 'Partly failed'), ('failed', 'Failed'), ('crashed', 'Crashed'), ('lost', 'Lost'), ('cancelled', 'Cancelled'), ('interrupted', 'Interrupted'), ('blocked', 'Blocked'), ('busy', 'Busy'), ('duplicate', 'Duplicate')], default='running', max_length=12)),
                 ('queued_at', models.DateTimeField(blank=True, null=True)),
                 ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('ended_at', models.DateTimeField(blank=True, null=True)),

@@ -74,9 +74,9 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("draft", "Draft"),
-                            ("pending_signature", "pending signature"),
+                            ("pending_signature", "Pending signature"),
                             ("active", "Active"),
-                            ("notice", "under notice"),
+                            ("notice", "Under notice"),
                             ("ended", "Ended"),
                             ("terminated", "Terminated"),
                         ],
@@ -748,7 +748,7 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("primary", "Primary"),
-                            ("co_renter", "co-renter"),
+                            ("co_renter", "Co-renter"),
                             ("guarantor", "Guarantor"),
                         ],
                         default="primary",

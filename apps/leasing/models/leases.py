@@ -32,9 +32,9 @@ class Lease(Dated):
 
     class Status(models.TextChoices):
         DRAFT = "draft"
-        PENDING_SIGNATURE = "pending_signature", "pending signature"
+        PENDING_SIGNATURE = "pending_signature", "Pending signature"
         ACTIVE = "active"
-        NOTICE = "notice", "under notice"
+        NOTICE = "notice", "Under notice"
         ENDED = "ended"
         TERMINATED = "terminated"
 
@@ -95,7 +95,7 @@ class LeaseParty(Dated):
 
     class Role(models.TextChoices):
         PRIMARY = "primary"
-        CO_RENTER = "co_renter", "co-renter"
+        CO_RENTER = "co_renter", "Co-renter"
         GUARANTOR = "guarantor"
 
     RENTERS = (Role.PRIMARY, Role.CO_RENTER)
