@@ -57,6 +57,7 @@ def test_knows_every_setting_that_it_shows() -> None:
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_shows_a_running_cluster_to_a_second_process(file_database: FileDatabase) -> None:
+    cache.clear()  # of the figures of a cluster that a test before this one has just ended
     with running_cluster(file_database) as cluster:
         seen = file_database.manage("qinfo")
         assert seen.returncode == 0, seen.stderr
