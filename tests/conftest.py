@@ -8,9 +8,18 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from tests.demo_world import demo_world, reference_clock  # noqa: F401 - fixtures
+from tests.demo_world import (  # noqa: F401 - fixtures
+    demo_banks,
+    demo_world,
+    reference_clock,
+)
 from tests.servers.chromium import find_chromium
 from tests.servers.cluster import file_database  # noqa: F401 - a fixture
+from tests.servers.sandbox import (  # noqa: F401 - fixtures
+    _sandbox_server,
+    sandbox,
+    sandbox_process,
+)
 from tests.servers.smtp import HOST, MailServer, mail_server
 
 MISSING = "counterpart missing: "

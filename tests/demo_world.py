@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.conf import settings
 
 from apps.core.days import Clock
 from apps.firms import demo
+from sandbox import Sandbox
 
 CLOCK = "2025-06-10T12:00:00Z"
 
@@ -27,3 +29,10 @@ def reference_clock() -> Iterator[None]:
     """Let the test happen at the reference clock."""
     with time_machine.travel(CLOCK, tick=False):
         yield
+
+
+@pytest.fixture
+def demo_banks(sandbox: Sandbox, reference_clock: None) -> Sandbox:
+    """The banks' side of the demo world, at the reference clock."""
+    sandbox.load(settings.BASE_DIR / "fixtures" / "sandbox.json")
+    return sandbox
