@@ -11,10 +11,14 @@ COMPILE := CUSTOM_COMPILE_COMMAND="make requirements" PIP_CONFIG_FILE=/dev/null 
 PRODUCTION := NIGHTSHIFT_ENVIRONMENT=production DEBUG=false \
 	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
 	ALLOWED_HOSTS=nightshift.example SITE_URL=https://nightshift.example \
+	ENCRYPTION_KEYS=b25seS1mb3ItdGhpcy1jaGVjay0wMTIzNDU2Nzg5LWE= \
 	CSRF_TRUSTED_ORIGINS=https://nightshift.example DATABASE_URL=sqlite://:memory:
 
+KILLS ?= 500
+SEED ?= nightshift
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run night test check bench requirements counterparts
+.PHONY: help setup run night test proof check bench requirements counterparts
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' \
@@ -46,8 +50,18 @@ check: $(INSTALLED) ## Style, types, floors, migrations and production settings
 	@echo "manage.py check --deploy, as in production"
 	@$(PRODUCTION) $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: $(INSTALLED) ## Measure the rent cycle on both databases beside hand-written SQL
-	@exec $(BIN)/python -m benchmarks
+proof: $(INSTALLED) ## Kill the charging jobs 500 times (KILLS=500) on each database
+	@failed=0; \
+	for database in sqlite postgres; do \
+		echo "== Proof on $$database, from SEED=$(SEED)"; \
+		on=$$(test $$database = sqlite || echo --postgres); \
+		KILLS=$(KILLS) SEED=$(SEED) $(BIN)/python -m pytest tests/proof -m proof -q -n 2 $$on \
+			|| failed=1; \
+	done; \
+	exit $$failed
+
+bench: $(INSTALLED) ## Measure rent and money on both databases, each beside a floor
+	@exec $(BIN)/python -m benchmarks all
 
 requirements: ## Compile requirements/*.txt again from the *.in files (after editing one)
 	cd requirements && for set in base production dev; do \

@@ -7,7 +7,8 @@ from django.http import HttpRequest
 
 # What a firm looks at daily comes first, what keeps the platform running last.
 ORDER = (
-    *("leasing", "billing", "contacts", "documents", "notifications"),
+    *("leasing", "engagements", "billing", "contacts", "documents", "notifications"),
+    *("discrepancies", "webhooks", "subscriptions"),
     *("audit", "firms", "jobs", "auth", "django_q"),
 )
 

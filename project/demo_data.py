@@ -2,9 +2,22 @@
 
 from types import ModuleType
 
+from apps.billing import demo as billing
+from apps.engagements import demo as engagements
 from apps.firms import demo as firms
 from apps.jobs import demo as jobs
 from apps.leasing import demo as leasing
 from apps.notifications import demo as notifications
+from apps.subscriptions import demo as subscriptions
+from apps.webhooks import demo as webhooks
 
-SEEDERS: tuple[ModuleType, ...] = (firms, leasing, notifications, jobs)
+SEEDERS: tuple[ModuleType, ...] = (
+    firms,
+    webhooks,
+    leasing,
+    engagements,
+    billing,
+    subscriptions,
+    notifications,
+    jobs,
+)

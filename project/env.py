@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
+from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 _env = environ.Env()
@@ -56,6 +57,21 @@ def number(name: str, default: float, *, above: float = 0.0) -> float:
 def words(name: str, default: str = "") -> list[str]:
     """A list separated by commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def fernet_keys(name: str, default: str) -> list[str]:
+    """One or more Fernet keys, separated by commas: ``Fernet.generate_key()`` makes one."""
+    keys = words(name, default)
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError:
+        keys = []
+    if not keys:
+        raise ImproperlyConfigured(
+            f"{name} must be one or more Fernet keys (44 characters of base64 each)."
+        )
+    return keys
 
 
 def zone(name: str, default: str) -> str:

@@ -1,9 +1,22 @@
 """Every job of the project, gathered as ``urls.py`` gathers routes."""
 
+from apps.billing import jobs as billing
 from apps.documents import jobs as documents
+from apps.engagements import jobs as engagements
 from apps.jobs import jobs
 from apps.jobs.job import Job
 from apps.leasing import jobs as leasing
 from apps.notifications import jobs as notifications
+from apps.subscriptions import jobs as subscriptions
+from apps.webhooks import jobs as webhooks
 
-JOBS: tuple[Job, ...] = (*leasing.JOBS, *documents.JOBS, *notifications.JOBS, *jobs.JOBS)
+JOBS: tuple[Job, ...] = (
+    *leasing.JOBS,
+    *engagements.JOBS,
+    *billing.JOBS,
+    *subscriptions.JOBS,
+    *documents.JOBS,
+    *notifications.JOBS,
+    *webhooks.JOBS,
+    *jobs.JOBS,
+)

@@ -1,14 +1,22 @@
 """Every type of notification, gathered as ``urls.py`` gathers routes."""
 
+from apps.billing import messages as billing
+from apps.discrepancies import messages as discrepancies
 from apps.documents import messages as documents
+from apps.engagements import messages as engagements
 from apps.leasing import messages as leasing
 from apps.leasing.services.parties import renters_active_today
 from apps.notifications import messages as notifications
 from apps.notifications.types import GroupRule, NotificationType
+from apps.subscriptions import messages as subscriptions
 
 TYPES: tuple[NotificationType, ...] = (
+    *billing.TYPES,
+    *subscriptions.TYPES,
     *leasing.TYPES,
+    *engagements.TYPES,
     *documents.TYPES,
+    *discrepancies.TYPES,
     *notifications.TYPES,
 )
 

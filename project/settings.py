@@ -24,10 +24,13 @@ if ENVIRONMENT not in {"development", "test", "production"}:
 PRODUCTION = ENVIRONMENT == "production"
 
 _DEVELOPMENT_KEY = "development-only-" + "nightshift" * 5
+_DEVELOPMENT_FERNET = "ZGV2ZWxvcG1lbnQtb25seS1uaWdodHNoaWZ0LWtleS4="
 SECRET_KEY = env.text("SECRET_KEY", "" if PRODUCTION else _DEVELOPMENT_KEY)
 if len(SECRET_KEY) < 50:
     raise ImproperlyConfigured("SECRET_KEY must be set to at least 50 characters.")
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")  # former keys; docs/operations.md
+# What stored credentials are encrypted with: the newest first, older ones can still be read.
+ENCRYPTION_KEYS = env.fernet_keys("ENCRYPTION_KEYS", "" if PRODUCTION else _DEVELOPMENT_FERNET)
 DEBUG = env.truth("DEBUG", default=not PRODUCTION)
 if PRODUCTION and DEBUG:
     raise ImproperlyConfigured("DEBUG must be off in production.")
@@ -44,14 +47,19 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "apps.core",
+    "apps.integrations",
     "apps.jobs",  # before django_q: its qinfo and its admin replace the originals
     "django_q",
     "apps.firms",
     "apps.contacts",
     "apps.audit",
     "apps.notifications",
+    "apps.webhooks",
+    "apps.discrepancies",
     "apps.billing",
+    "apps.subscriptions",
     "apps.documents",
+    "apps.engagements",
     "apps.leasing",
 ]
 
@@ -62,6 +70,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.firms.middleware.NoteActivity",
+    "apps.firms.middleware.MustChangePassword",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -163,6 +173,23 @@ EMAIL_TIMEOUT = env.whole("EMAIL_TIMEOUT", 20, least=1)  # seconds
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Nightshift <nightshift@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MESSAGES = "project.messages"  # every type of notification
+
+# ---- banks and card networks ----------------------------------------------------------
+
+STRIPE_API = env.text("STRIPE_API", "https://api.stripe.com").rstrip("/")
+BOG_API = env.text("BOG_API", "https://api.bog.ge/payments/v1").rstrip("/")
+BOG_TOKENS = env.text(
+    "BOG_TOKENS", "https://oauth2.bog.ge/auth/realms/bog/protocol/openid-connect/token"
+)
+# Only a production host uses live keys; anywhere else a firm's live account is left alone.
+GATEWAY_LIVEMODE = env.truth("GATEWAY_LIVEMODE", default=PRODUCTION)
+GATEWAY_TIMEOUT = env.number("GATEWAY_TIMEOUT", 30.0)  # seconds for one answer
+CHARGES_AT_ONCE = env.whole("CHARGES_AT_ONCE", 8, least=1)  # calls under way for one firm
+WEBHOOKS = "project.webhooks"  # who acts on which provider's events
+WEBHOOK_RETENTION_DAYS = env.whole("WEBHOOK_RETENTION_DAYS", 90, least=1)
+SUBSCRIPTION_GRACE_DAYS = env.whole("SUBSCRIPTION_GRACE_DAYS", 7)
+RECONCILE_DAYS = env.whole("RECONCILE_DAYS", 35, least=1)  # how far back reconciling looks
+BASELINE = "project.baseline"  # what a new firm is given by each app
 
 # ---- static files, security -----------------------------------------------------------
 

@@ -2,15 +2,27 @@
 
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import uuid4
 
 import factory
 from django.contrib.auth.hashers import make_password
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from apps.audit.models import AuditEvent
-from apps.billing.models import BillingAccount, Invoice, InvoiceLine, Payment
+from apps.billing.models import (
+    BillingAccount,
+    Invoice,
+    InvoiceLine,
+    Payment,
+    PaymentAttempt,
+    PaymentMethod,
+)
 from apps.contacts.models import Contact
+from apps.core.fields import Secrets
+from apps.discrepancies.models import Discrepancy, ReconciliationRun
 from apps.documents.models import Document, fingerprint
+from apps.engagements.models import Engagement, EngagementPeriod
 from apps.firms.models import Firm, FirmSettings, Membership, MembershipRole, Role, User
 from apps.leasing.models import (
     LateFeeAssessment,
@@ -30,6 +42,8 @@ from apps.notifications.models import (
     NotificationPreference,
     Suppression,
 )
+from apps.subscriptions.models import PaymentOrder, Plan, Subscription
+from apps.webhooks.models import GatewayAccount, WebhookEvent
 
 PASSWORD = "correct-horse-battery"
 
@@ -225,6 +239,72 @@ class PaymentFactory(DjangoModelFactory[Payment]):
     initiated_at = datetime(2025, 3, 1, 12, tzinfo=UTC)
 
 
+class EngagementFactory(DjangoModelFactory[Engagement]):
+    """An active engagement over $1000.00 a month, in advance, from 1 January 2025."""
+
+    class Meta:
+        model = Engagement
+
+    account = factory.SubFactory(BillingAccountFactory)
+    firm = factory.SelfAttribute("account.firm")
+    name = factory.Sequence(lambda n: f"Engagement {n}")
+    status = Engagement.Status.ACTIVE
+    pricing_mode = Engagement.PricingMode.PACKAGE
+    package_fee_minor = 100_000
+    currency = factory.SelfAttribute("account.currency")
+    start_date = date(2025, 1, 1)
+    bill_from = factory.SelfAttribute("start_date")
+
+
+class EngagementPeriodFactory(DjangoModelFactory[EngagementPeriod]):
+    """The claim on January 2025 of an engagement, with its invoice."""
+
+    class Meta:
+        model = EngagementPeriod
+
+    engagement = factory.SubFactory(EngagementFactory)
+    firm = factory.SelfAttribute("engagement.firm")
+    period_start = date(2025, 1, 1)
+    period_end = date(2025, 2, 1)
+    invoice = factory.SubFactory(
+        InvoiceFactory, account=factory.SelfAttribute("..engagement.account")
+    )
+
+
+class PaymentMethodFactory(DjangoModelFactory[PaymentMethod]):
+    """A card that can be charged; not yet its account's default."""
+
+    class Meta:
+        model = PaymentMethod
+
+    account = factory.SubFactory(BillingAccountFactory)
+    firm = factory.SelfAttribute("account.firm")
+    provider = "stripe"
+    provider_ref = factory.Sequence(lambda n: f"pm_factory_{n}")
+    brand = "visa"
+    last4 = "4242"
+    exp_month = 12
+    exp_year = 2034
+
+
+class PaymentAttemptFactory(DjangoModelFactory[PaymentAttempt]):
+    """An attempt to charge all that is open on an invoice; nobody has asked yet."""
+
+    class Meta:
+        model = PaymentAttempt
+
+    invoice = factory.SubFactory(InvoiceFactory)
+    firm = factory.SelfAttribute("invoice.firm")
+    payment_method = factory.SubFactory(
+        PaymentMethodFactory, account=factory.SelfAttribute("..invoice.account")
+    )
+    ordinal = 1
+    idempotency_key = factory.Sequence(lambda n: f"autopay-factory-{n}")
+    amount_minor = factory.SelfAttribute("invoice.open_minor")
+    currency = factory.SelfAttribute("invoice.currency")
+    requested_at = datetime(2025, 3, 1, 12, tzinfo=UTC)
+
+
 class RentPeriodFactory(DjangoModelFactory[RentPeriod]):
     """The claim on March 2025 of a lease, with its invoice."""
 
@@ -329,3 +409,110 @@ class AuditEventFactory(DjangoModelFactory[AuditEvent]):
     action = "late_fee_applied"
     object_type = "leasing.latefeeassessment"
     object_id = factory.Sequence(str)
+
+
+class GatewayAccountFactory(DjangoModelFactory[GatewayAccount]):
+    """A firm's test account at Stripe; ``firm=None`` and ``provider="bog"`` the platform's."""
+
+    class Meta:
+        model = GatewayAccount
+
+    firm = factory.SubFactory(FirmFactory)
+    provider = "stripe"
+    credentials = factory.LazyFunction(
+        lambda: Secrets(secret_key="sk_test_factory", webhook_secret="whsec_factory")
+    )
+
+
+class WebhookEventFactory(DjangoModelFactory[WebhookEvent]):
+    """An event of a firm's Stripe account that has just come."""
+
+    class Meta:
+        model = WebhookEvent
+
+    firm = factory.SubFactory(FirmFactory)
+    provider = "stripe"
+    account_key = "00000000-0000-4000-8000-000000000000"
+    event_id = factory.Sequence(lambda n: f"evt_{n}")
+    type = "payment_intent.succeeded"
+    raw_body = b"{}"
+    received_at = factory.LazyFunction(timezone.now)
+    next_attempt_at = factory.SelfAttribute("received_at")
+
+
+class DiscrepancyFactory(DjangoModelFactory[Discrepancy]):
+    """An open issue: an invoice is paid at Stripe and not here."""
+
+    class Meta:
+        model = Discrepancy
+
+    firm = factory.SubFactory(FirmFactory)
+    source = "stripe"
+    kind = "remote_paid_local_unpaid"
+    subject_key = factory.Sequence(lambda n: f"pi_{n}")
+    label = "INV-2025-003"
+    remote_state = "paid in Stripe ($2500.00)"
+    local_state = "local status is overdue"
+    first_seen_at = datetime(2025, 6, 10, 2, 30, tzinfo=UTC)
+    last_seen_at = factory.SelfAttribute("first_seen_at")
+
+
+class ReconciliationRunFactory(DjangoModelFactory[ReconciliationRun]):
+    """A complete comparison with Stripe that found nothing."""
+
+    class Meta:
+        model = ReconciliationRun
+
+    firm = factory.SubFactory(FirmFactory)
+    source = "stripe"
+    started_at = datetime(2025, 6, 10, 2, 30, tzinfo=UTC)
+    since = datetime(2025, 5, 6, 2, 30, tzinfo=UTC)
+    complete = True
+
+
+class PlanFactory(DjangoModelFactory[Plan]):
+    """59.00 GEL for 30 days."""
+
+    class Meta:
+        model = Plan
+
+    code = factory.Sequence(lambda n: f"plan-{n}")
+    name = "Professional"
+    price_minor = 5_900
+    currency = "GEL"
+
+
+class SubscriptionFactory(DjangoModelFactory[Subscription]):
+    """Active until 13 June 2025, of a firm in Tbilisi."""
+
+    class Meta:
+        model = Subscription
+
+    firm = factory.SubFactory(FirmFactory, timezone="Asia/Tbilisi", currency="GEL")
+    plan = factory.SubFactory(PlanFactory)
+    status = Subscription.Status.ACTIVE
+    started_on = date(2025, 5, 14)
+    expires_on = date(2025, 6, 13)
+
+
+class PaymentOrderFactory(DjangoModelFactory[PaymentOrder]):
+    """The completed first payment, which saved the card that pays the renewals."""
+
+    class Meta:
+        model = PaymentOrder
+
+    subscription = factory.SubFactory(SubscriptionFactory)
+    firm = factory.SelfAttribute("subscription.firm")
+    kind = PaymentOrder.Kind.INITIAL
+    external_order_id = factory.Sequence(lambda n: f"first-{n}")
+    bog_order_id = factory.Sequence(lambda n: f"bog-{n}")
+    amount_minor = factory.SelfAttribute("subscription.plan.price_minor")
+    currency = factory.SelfAttribute("subscription.plan.currency")
+    days = factory.SelfAttribute("subscription.plan.period_count")
+    status = PaymentOrder.Status.COMPLETED
+    card_saved = True
+    card_mask = "412345xxxxxx0100"
+    idempotency_key = factory.LazyFunction(uuid4)
+    requested_at = datetime(2025, 5, 14, 12, tzinfo=UTC)
+    resolved_at = factory.SelfAttribute("requested_at")
+    applied_at = factory.SelfAttribute("requested_at")

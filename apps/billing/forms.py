@@ -8,6 +8,7 @@ from django import forms
 
 from apps.billing.models import Payment
 from apps.core.forms import AmountField, parse_amount
+from apps.firms.actions import ReasonForm
 
 GATEWAY = "desk"  # payments that people type in; their reference is the page's
 
@@ -45,3 +46,14 @@ class PaymentForm(forms.Form):
         if day > self.today:
             raise forms.ValidationError("This day has not come yet.")
         return day
+
+
+class ChargedForm(ReasonForm):
+    """What a person found out about a charge that nobody could explain."""
+
+    gateway_ref = forms.RegexField(
+        r"^pi_\w{1,97}$",
+        label="Reference",
+        help_text="The payment's id in the gateway's own pages; it begins with pi_.",
+        error_messages={"invalid": "The id of a payment begins with pi_."},
+    )

@@ -57,6 +57,7 @@ class Subject:
     label: str  # what people see; the only personal data a record may hold
     part: str = ""  # "2025-03"
     firm_id: int | None = None
+    failing: str = ""  # how the line of a failure begins, if not with the label
 
     @classmethod
     def of(cls, row: Model, *, part: str = "", label: str = "") -> "Subject":
@@ -96,8 +97,7 @@ class Item(Generic[T]):
         ``tally`` counts the item under a heading of the summary.
         """
         self.action, self.amount = action, amount
-        if tally:
-            self.tallies.append(tally)
+        self.tallies = [tally] if tally else []
 
     def says(self, text: str, *, would: str = "", bullet: str = "") -> None:
         """Set the line people read; ``would`` replaces it in a dry run."""
@@ -116,7 +116,7 @@ class Item(Generic[T]):
 
     def fail(self, error: Exception) -> None:
         """Record a technical error of this item alone; what was written stays."""
-        line = f"{self.subject.label}: {sentence(error)}"
+        line = f"{self.subject.failing or self.subject.label}: {sentence(error)}"
         self._ends(Outcome.FAILED, sentence(error), line)
         self.action, self.amount = "", None
 

@@ -17,18 +17,19 @@ _ROW_DETAIL = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 
-# Whoever knows the address of a signing page may sign (spec D22). Django logs the path of
-# every answer from 400 on, and every access log has it.
-_SIGNING_LINK = re.compile(r"/sign/[^/\s\"'?]+")
+# Whoever knows the address of a signing page may sign (spec D22), and so it is with payment
+# pages and with unsubscribing. Django logs the path of every answer from 400 on, and every
+# access log has it.
+_SECRET_LINK = re.compile(r"/(sign|pay|unsubscribe)/[^/\s\"'?]+")
 
 
 def discreet(text: str) -> str:
-    """Return a line without row values and without the secret part of a signing link."""
-    return _SIGNING_LINK.sub("/sign/…", _ROW_DETAIL.sub(r"\1: (left out)", text))
+    """Return a line without row values and without the secret part of a link."""
+    return _SECRET_LINK.sub(r"/\1/…", _ROW_DETAIL.sub(r"\1: (left out)", text))
 
 
 class DiscreetFormatter(logging.Formatter):
-    """Format a record without row values in database errors and without signing links."""
+    """Format a record without row values in database errors and without secret links."""
 
     def formatException(self, ei: _ExcInfo) -> str:  # noqa: N802 - logging's own name
         return discreet(super().formatException(ei))

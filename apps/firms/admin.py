@@ -18,8 +18,11 @@ from apps.firms.models import (
     FirmSettings,
     Membership,
     MembershipRole,
+    RetentionPolicy,
+    Role,
     User,
 )
+from apps.firms.rights import in_charge
 
 M = TypeVar("M", bound=Model)
 P = TypeVar("P", bound=Model)
@@ -294,7 +297,7 @@ class FirmSettingsAdmin(FirmScopedAdmin[FirmSettings]):
         *("firm", "invoice_prefix", "net_days", "reply_to"),
         *("reminders_by_email", "reminders_by_sms", "reminders_in_app", "email_quiet_hours"),
         *("late_fee_on_separate_invoice", "auto_issue_package_invoices"),
-        *("stale_deal_days", "audit_retention_floor_days"),
+        *("stale_deal_days", "file_request_reminder_days", "audit_retention_floor_days"),
     )
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -305,6 +308,35 @@ class FirmSettingsAdmin(FirmScopedAdmin[FirmSettings]):
 
     def has_delete_permission(
         self, request: HttpRequest, obj: FirmSettings | None = None
+    ) -> bool:
+        return False
+
+
+@admin.register(RetentionPolicy)
+class RetentionPolicyAdmin(FirmScopedAdmin[RetentionPolicy]):
+    """How long a firm keeps its data: made with the firm, changed by its owners."""
+
+    list_display = ("data_type", "retention_days", "action", "is_active", "firm")
+    list_filter = (("firm", FirmFilter), "data_type")
+    list_select_related = ("firm",)
+    ordering = ("firm__name", "data_type")
+    fields = ("firm", "data_type", "retention_days", "action", "is_active")
+    readonly_fields = ("data_type",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: RetentionPolicy | None = None
+    ) -> bool:
+        """Staff read it; how long data live is for the owners to say."""
+        if obj is None or request.user.is_superuser:
+            return super().has_change_permission(request, obj)
+        owners = in_charge([obj.firm_id], roles=[Role.OWNER]).get(obj.firm_id, [])
+        return request.user in owners and super().has_change_permission(request, obj)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: RetentionPolicy | None = None
     ) -> bool:
         return False
 

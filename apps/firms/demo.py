@@ -14,6 +14,7 @@ from apps.core.demo import World
 from apps.core.problems import Problem
 from apps.firms.models import Firm, FirmSettings, Membership, MembershipRole, Role, User
 from apps.firms.rights import staff_group
+from apps.firms.services.baseline import keep_for_usual
 
 _STAFF = {Role.OWNER, Role.ADMIN, Role.FACILITY_MANAGER, Role.MANAGER, Role.STAFF}
 
@@ -26,6 +27,7 @@ def seed(world: World) -> None:
         people = entry.pop("people")
         firm = Firm.objects.create(**entry, status=Firm.Status.ACTIVE, is_demo=True)
         FirmSettings.objects.create(firm=firm)
+        keep_for_usual(firm=firm)
         for person in people:
             add_person(firm, person, password=world.password, rights=staff_rights)
         world.count("people", len(people))
@@ -86,7 +88,7 @@ def demo_rows() -> Iterator["models.QuerySet[Any]"]:
     next year cannot be forgotten.
     """
     for model in apps.get_models(include_auto_created=True):
-        if model is Firm:
+        if model is Firm or not model._meta.managed:  # a report of other tables' rows
             continue
         fields = {f.name: f for f in model._meta.concrete_fields if f.related_model}
         if fields.get("firm") and fields["firm"].related_model is Firm:

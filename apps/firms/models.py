@@ -62,7 +62,7 @@ class User(AbstractUser):
         ]
 
     def firms(self) -> "FirmQuerySet":
-        """The firms this person may see: all for a superuser, else by active membership."""
+        """The firms this person may see; of a suspended one only its owners see anything."""
         return Firm.objects.visible_to(self)
 
 
@@ -72,12 +72,16 @@ class FirmQuerySet(models.QuerySet["Firm"]):
         return self.filter(is_active=True)
 
     def visible_to(self, user: User) -> Self:
-        """Firms in which a person has an active membership; a superuser sees all."""
+        """Firms in which a person has an active membership; a superuser sees all.
+
+        One that is suspended or closed only its owners see: to pay, and to take their data
+        along (spec D33).
+        """
         if user.is_superuser:
             return self.all()
-        return self.filter(
-            pk__in=Membership.objects.filter(user=user, is_active=True).values("firm")
-        )
+        open_to_them = Q(firm__is_active=True) | Q(roles__role=Role.OWNER)
+        works_at = Membership.objects.filter(open_to_them, user=user, is_active=True)
+        return self.filter(pk__in=works_at.values("firm"))
 
 
 class Firm(Dated):
@@ -143,6 +147,9 @@ class FirmSettings(Dated):
     net_days = models.PositiveSmallIntegerField(default=30)
     auto_issue_package_invoices = models.BooleanField(default=True)
     stale_deal_days = models.PositiveSmallIntegerField(default=14)
+    file_request_reminder_days = models.PositiveSmallIntegerField(
+        default=7, help_text="Days between two reminders of a file request."
+    )
     audit_retention_floor_days = models.PositiveSmallIntegerField(default=365)
     reminders_by_email = models.BooleanField(default=True)
     reminders_by_sms = models.BooleanField(default=True)
@@ -162,6 +169,44 @@ class FirmSettings(Dated):
 
     def __str__(self) -> str:
         return f"Settings of {self.firm}"
+
+
+class RetentionPolicy(Dated):
+    """How long a firm keeps a type of data, and what happens to it then.
+
+    Here and not in privacy, because the jobs that clean up one table obey it too (C-34).
+    """
+
+    class DataType(models.TextChoices):
+        EMAILS = "emails"
+        DOCUMENTS = "documents"
+        AUDIT_LOGS = "audit_logs", "Audit logs"
+        WEBHOOKS = "webhooks"
+        SESSIONS = "sessions"
+
+    class Action(models.TextChoices):
+        DELETE = "delete"
+        ANONYMISE = "anonymise"
+
+    firm = models.ForeignKey(Firm, models.CASCADE, related_name="retention_policies")
+    data_type = models.CharField(max_length=10, choices=DataType)
+    retention_days = models.PositiveIntegerField()
+    action = models.CharField(max_length=9, choices=Action, default=Action.DELETE)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        verbose_name_plural = "retention policies"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["firm", "data_type"], name="firms_retentionpolicy_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(retention_days__gte=1), name="firms_retentionpolicy_some_days"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_data_type_display()}: {self.retention_days} days"
 
 
 class Role(models.TextChoices):

@@ -1,7 +1,12 @@
-"""What a firm's staff may do in the admin: a group of Django permissions."""
+"""What a firm's staff may do in the admin, and who of them is in charge."""
+
+from collections import defaultdict
+from collections.abc import Iterable
 
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q
+
+from apps.firms.models import MembershipRole, Role, User
 
 STAFF = "Firm staff"
 
@@ -12,20 +17,30 @@ _VIEW = (
     "billing",
     "documents",
     "leasing",
+    "engagements",
     "audit",
+    "discrepancies",
+    "webhooks",
     "jobs",
 )
-_HIDDEN = ("user", "usersession", "runlock", "clustersign", "numbersequence")
+_HIDDEN = (
+    *("user", "usersession", "runlock", "clustersign", "numbersequence"),
+    *("webhookrefusal", "webhookfingerprint"),
+)
 _CHANGE = (
     "add_contact", "change_contact", "add_property", "change_property", "add_unit",
     "change_unit", "add_lease", "change_lease", "add_leaseparty", "change_leaseparty",
     "delete_leaseparty", "add_leasecharge", "change_leasecharge", "delete_leasecharge",
-    "add_rentstep", "change_rentstep", "delete_rentstep", "add_propertybillingconfig",
+    "add_rentstep", "change_rentstep", "delete_rentstep", "add_engagement", "change_engagement",
+    "change_engagementperiod", "add_propertybillingconfig",
     "change_propertybillingconfig", "add_rewardconfiguration",
     "change_rewardconfiguration", "add_notificationgroup", "change_notificationgroup",
-    "delete_notificationgroup", "change_firmsettings", "change_invoice",
+    "delete_notificationgroup", "change_firmsettings", "change_retentionpolicy",
+    "change_invoice", "change_paymentmethod", "change_paymentattempt",
     "change_latefeeassessment", "change_rewardgrant", "add_signaturerequest",
     "change_signaturerequest", "add_document", "change_document",
+    "change_discrepancy", "add_gatewayaccount", "change_gatewayaccount",
+    "change_webhookevent",
 )  # fmt: skip
 
 
@@ -41,3 +56,19 @@ def staff_group() -> Group:
     change = Q(codename__in=_CHANGE, content_type__app_label__in=_VIEW)
     group.permissions.set(Permission.objects.filter(view | change))
     return group
+
+
+def in_charge(
+    firm_ids: Iterable[int], *, roles: Iterable[Role] = (Role.OWNER, Role.ADMIN)
+) -> dict[int, list[User]]:
+    """Return the active people with one of these roles, by firm; one statement."""
+    held = MembershipRole.objects.filter(
+        firm__in=set(firm_ids),
+        role__in=list(roles),
+        membership__is_active=True,
+        membership__user__is_active=True,
+    ).select_related("membership__user")
+    people: dict[int, dict[int, User]] = defaultdict(dict)
+    for one in held.order_by("firm", "membership__user"):
+        people[one.firm_id][one.membership.user_id] = one.membership.user
+    return {firm: list(found.values()) for firm, found in people.items()}

@@ -1,8 +1,11 @@
 """What staff see of the outbox, and the groups they write to."""
 
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
 
 from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, ReadOnlyInline
+from apps.firms.models import Membership
 from apps.notifications.models import (
     Delivery,
     Notification,
@@ -10,6 +13,7 @@ from apps.notifications.models import (
     NotificationPreference,
     Suppression,
 )
+from apps.notifications.types import registry
 
 
 class DeliveryInline(ReadOnlyInline):
@@ -33,6 +37,19 @@ class NotificationAdmin(ReadOnly, FirmScopedAdmin[Notification]):
         *("type", "recipient", "status", "created_at", "not_before", "dedupe_key"),
         *("subject_type", "subject_id", "context"),
     )
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Notification]":
+        """Keep what the platform tells its operators about a firm from the firm's staff."""
+        rows = super().get_queryset(request)
+        if request.user.is_superuser:
+            return rows
+        works_there = Membership.objects.filter(
+            firm=OuterRef("firm"), user=OuterRef("recipient_user"), is_active=True
+        )
+        ours = [type.name for type in registry().values() if type.from_platform]
+        to_operators = Q(recipient_user__is_superuser=True, type__in=ours)
+        to_its_own = Q(recipient_user=None) | Exists(works_there)
+        return rows.filter(to_its_own).exclude(to_operators)
 
     @admin.display(description="recipient")
     def recipient(self, notification: Notification) -> str:

@@ -28,6 +28,7 @@ _ENHANCED = re.compile(rb"^\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _LINE = 900  # RFC 5322 allows 998 bytes; a folded link in a header is often misread
 _ADDRESS = re.compile(r"""[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[^\s@<>()[\]\\,;:"]+""")
 _LINE_END = re.compile(r"\r\n|\r|\n")
+PLATFORM = "Nightshift"  # where the settings give no name
 _CLOSING = 421  # the server ends the connection with this answer
 _TOO_BIG = 552  # the one refusal of a sender that is about the message
 
@@ -72,7 +73,8 @@ class EmailSender:
     def compose(self, letter: Letter) -> "Message":
         """Return a message of text and HTML to one recipient."""
         words, firm = letter.words, letter.firm
-        name, sender = firm.name, _sender()
+        platform, sender = _mailbox(settings.DEFAULT_FROM_EMAIL)
+        name = platform if letter.from_platform else firm.name
         for value in (words.subject, name, letter.address, letter.reply_to):
             _refuse_breaks(value)
         link = unsubscribe_url(letter.unsubscribe) if letter.unsubscribe else ""
@@ -90,7 +92,8 @@ class EmailSender:
             headers={"From": formataddr((name, sender)), **_headers(letter, link, sender)},
         )
         body = words.html or _as_html(words.text)
-        facts = {"firm": firm, "subject": words.subject, "body": body, "unsubscribe": link}
+        facts = {"sender": name, "locale": firm.locale, "subject": words.subject}
+        facts |= {"body": body, "unsubscribe": link}
         page = get_template("notifications/email.html").render(facts)
         message.attach_alternative(page, "text/html")
         return message
@@ -188,12 +191,10 @@ def _headers(letter: Letter, link: str, sender: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=8)
-def _address_of(written: str) -> str:
-    return parseaddr(written)[1]
-
-
-def _sender() -> str:
-    return _address_of(settings.DEFAULT_FROM_EMAIL)
+def _mailbox(written: str) -> tuple[str, str]:
+    """Return the name and the address that the platform writes from."""
+    name, address = parseaddr(written)
+    return name or PLATFORM, address
 
 
 def _encoded(text: str) -> tuple[str, str]:

@@ -1,6 +1,9 @@
-"""The words this app sends: those that a person wrote."""
+"""The words this app sends: those that a person wrote, and a new firm's welcome."""
 
 from collections.abc import Sequence
+
+from django.conf import settings
+from django.urls import reverse
 
 from apps.notifications.models import Notification
 from apps.notifications.types import Category, NotificationType, Words
@@ -15,4 +18,26 @@ GENERAL_MESSAGE = NotificationType(
     "general_message", Category.OPERATIONAL, _general_message, may_opt_out=True
 )
 
-TYPES: tuple[NotificationType, ...] = (GENERAL_MESSAGE,)
+
+def _welcome(notifications: Sequence[Notification]) -> Words:
+    """Tell the owner of a new firm where they sign in; never with what."""
+    (notification,) = notifications
+    firm, owner = notification.firm, notification.recipient_user
+    assert owner is not None
+    return Words(
+        subject=f"Welcome to Nightshift: {firm.name} is ready",
+        text=(
+            f"Hello,\n\n{firm.name} is ready, and you own it.\n\n"
+            f"Sign in here with the user name {owner.get_username()}:\n"
+            f"{settings.SITE_URL}{reverse('admin:index')}\n\n"
+            "Your password is not in this message. Whoever set the firm up can tell you; if "
+            "you had an account before, it is the one you know.\n"
+        ),
+    )
+
+
+FIRM_PROVISIONED = NotificationType(
+    "firm_provisioned", Category.TRANSACTIONAL, _welcome, from_platform=True
+)
+
+TYPES: tuple[NotificationType, ...] = (GENERAL_MESSAGE, FIRM_PROVISIONED)

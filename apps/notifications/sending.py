@@ -22,6 +22,7 @@ class Letter:
     firm: Firm
     reply_to: str
     unsubscribe: str = ""  # the token of an optional message
+    from_platform: bool = False  # and not from the firm
 
 
 class Sender(Protocol):

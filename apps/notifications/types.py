@@ -49,6 +49,8 @@ class NotificationType:
     ``write`` turns one notification, or for a digestable type several of one recipient, into
     words. ``still_wanted`` is asked just before sending, for many at once, and returns the
     reason for each notification (by primary key) that must not go out any more.
+    ``from_platform``: it is us who write, to those who rent or run the platform, and not the
+    firm to its own people.
     """
 
     name: str
@@ -58,6 +60,7 @@ class NotificationType:
     may_opt_out: bool = False
     digestable: bool = False
     ignores_quiet_hours: bool = False
+    from_platform: bool = False
     still_wanted: "Callable[[Sequence[Notification]], Mapping[int, str]] | None" = None
 
 

@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from project.demo import mail
 from project.demo.processes import Processes, free_port
@@ -34,39 +35,62 @@ def night() -> int:
     with tempfile.TemporaryDirectory(prefix="nightshift-") as folder:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/night.sqlite3"
         with mail.catcher(Path(folder) / "mail") as caught, Processes() as processes:
-            _settle_environment(caught)
+            _settle_environment(caught, free_port(8000), free_port(12111))
             _prepare()
-            processes.start("worker", "manage.py", "guard_cluster")
+            _start(processes)
             return _play(caught)
 
 
 def run(port: int) -> int:
     """Play the first night on the development database, then serve until Ctrl-C."""
     with mail.catcher(ROOT / "var" / "mail") as caught, Processes() as processes:
-        _settle_environment(caught)
-        _prepare()
         port = free_port(port)
-        os.environ["SITE_URL"] = f"http://127.0.0.1:{port}"
-        processes.start("worker", "manage.py", "guard_cluster")
-        processes.start(
-            "web", "-m", "gunicorn", "project.wsgi", "--bind", f"127.0.0.1:{port}",
-            "--workers", "2", "--log-level", "warning",
-        )  # fmt: skip
+        _settle_environment(caught, port, free_port(12111))
+        _prepare()
+        # The database outlives this process, so what the sandbox charged has to as well.
+        _start(processes, "--state", "var/sandbox.json", "--since", _seeded_at())
         _play(caught)
         _say_where(port, caught)
         return processes.wait()
 
 
-def _settle_environment(caught: mail.Caught) -> None:
-    """Point the processes that follow, and this one, at the mail catcher."""
+def _settle_environment(caught: mail.Caught, port: int, sandbox_port: int) -> None:
+    """Point the processes that follow, and this one, at each other and at the stand-ins.
+
+    Nothing of the demo reaches the outside: mail is caught, and the sandbox plays the banks.
+    """
+    sandbox = f"http://127.0.0.1:{sandbox_port}"
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "NIGHTSHIFT_ENVIRONMENT": "development",
+        "SITE_URL": f"http://127.0.0.1:{port}",
         "EMAIL_URL": f"smtp://127.0.0.1:{caught.port}",
+        "STRIPE_API": sandbox,
+        "BOG_API": f"{sandbox}/bog/payments/v1",
+        "BOG_TOKENS": f"{sandbox}/bog/token",
         "CLUSTER_POLL": "0.05",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "CLUSTER_LOG_LEVEL": os.environ.get("CLUSTER_LOG_LEVEL", "WARNING"),
     }
+
+
+def _start(processes: Processes, *memory: str) -> None:
+    """Start the sandbox, the web process that hears its callbacks, and the cluster.
+
+    ``memory`` says what the sandbox knows of earlier times; without it, only its world.
+    """
+    site, sandbox = urlsplit(os.environ["SITE_URL"]), urlsplit(os.environ["STRIPE_API"])
+    processes.start(
+        "sandbox", "-m", "sandbox", "--port", str(sandbox.port),
+        "--world", "fixtures/sandbox.json", "--app", site.geturl(), *memory,
+    )  # fmt: skip
+    processes.start(
+        "web", "-m", "gunicorn", "project.wsgi", "--bind", site.netloc,
+        "--workers", "2", "--log-level", "warning",
+    )  # fmt: skip
+    processes.start("worker", "manage.py", "guard_cluster")
+    processes.wait_for("sandbox", sandbox.port)
+    processes.wait_for("web", site.port)
 
 
 def _prepare() -> None:
@@ -89,6 +113,13 @@ def _prepare() -> None:
     if not operator.has_usable_password() or not operator.password:
         operator.set_password(PASSWORD)
         operator.save()
+
+
+def _seeded_at() -> str:
+    """Return when the demo firms were made: an older story of the sandbox is not theirs."""
+    from apps.firms.models import Firm
+
+    return Firm.objects.filter(is_demo=True).earliest("created_at").created_at.isoformat()
 
 
 def _play(caught: mail.Caught) -> int:

@@ -16,16 +16,17 @@ from apps.jobs.job import Job, registry
 from apps.jobs.models import JobRun
 
 PATIENCE = 120.0  # seconds a job may take on demo data
+LAST = ("process_webhook_events", "deliver_notifications")
 _GATES = ("at", "weekdays")  # a night by day must not wait for the morning
 
 
 def play() -> list[JobRun]:
     """Run the scheduled jobs one after the other and return their runs.
 
-    Deliveries come last: they send what the others have put into the outbox.
+    What the others cause comes last: the banks' callbacks, then the outbox.
     """
     jobs = [job for job in registry() if job.cron]
-    jobs.sort(key=lambda job: job.name == "deliver_notifications")
+    jobs.sort(key=lambda job: LAST.index(job.name) if job.name in LAST else -1)
     return [_fire(job) for job in jobs]
 
 

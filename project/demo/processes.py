@@ -41,6 +41,18 @@ class Processes:
             [sys.executable, *arguments], start_new_session=True, stdin=subprocess.DEVNULL
         )
 
+    def wait_for(self, name: str, port: int | None) -> None:
+        """Wait until a process listens on its port of loopback; exit if it ended instead."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if self._running[name].poll() is not None:
+                raise SystemExit(f"The {name} process ended before it listened.")
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port or 0)) == 0:
+                    return
+            time.sleep(0.05)
+        raise TimeoutError(f"nobody listens on port {port}")
+
     def wait(self) -> int:
         """Wait until one of the processes ends by itself; that is an error."""
         while True:

@@ -15,6 +15,11 @@ READ_ONLY = [
     "billing.billingaccount",
     "billing.invoice",
     "billing.payment",
+    "billing.paymentattempt",
+    "billing.paymentmethod",
+    "billing.receivables",
+    "billing.revenuemonth",
+    "engagements.engagementperiod",
     "jobs.jobrun",
     "jobs.jobrunitem",
     "leasing.latefeeassessment",
@@ -23,6 +28,7 @@ READ_ONLY = [
     "notifications.notification",
     "notifications.notificationpreference",
     "notifications.suppression",
+    "webhooks.webhookevent",
 ]
 
 

@@ -21,7 +21,15 @@ from tests.admin.world import (
     staff_of,
 )
 
-CLOSED = {"auth.group", "firms.user", "jobs.runlock"}  # to the staff of a firm
+CLOSED = {
+    "auth.group",
+    "firms.user",
+    "jobs.runlock",
+    "subscriptions.paymentorder",
+    "subscriptions.plan",
+    "subscriptions.subscription",
+    "webhooks.webhookrefusal",
+}  # to the staff of a firm
 
 
 def is_hidden(answer: Any) -> bool:

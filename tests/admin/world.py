@@ -10,9 +10,12 @@ from django.db.models import Model
 from django.utils import timezone
 
 from apps.billing.models import AccountCredit, PaymentAllocation
+from apps.billing.services import refresh_materialized_views
 from apps.documents.services import request_signature
+from apps.engagements.models import EngagementRate
 from apps.firms.models import Firm, User
 from apps.firms.rights import staff_group
+from apps.firms.services.baseline import keep_for_usual
 from apps.jobs.models import JobRun, JobRunItem
 from apps.leasing.models import LeaseCharge, RentStep
 from tests import factories as make
@@ -20,7 +23,16 @@ from tests import factories as make
 OURS, THEIRS = "Alder", "Birch"
 
 # Rows of the platform, not of a firm.
-SHARED = {"auth.group", "firms.user", "jobs.runlock", "leasing.jurisdictioncap"}
+SHARED = {
+    "auth.group",
+    "firms.user",
+    "jobs.runlock",
+    "leasing.jurisdictioncap",
+    "subscriptions.paymentorder",
+    "subscriptions.plan",
+    "subscriptions.subscription",
+    "webhooks.webhookrefusal",
+}
 
 
 def pages() -> dict[str, ModelAdmin[Any]]:
@@ -72,6 +84,14 @@ def furnish(name: str) -> Firm:
     )
     invoice = make.InvoiceFactory(account=lease.account, number=f"{name.upper()}-000001")
     make.RentPeriodFactory(lease=lease, invoice=invoice)
+    retainer = make.EngagementFactory(
+        account=lease.account, name=f"{name} retainer", status="draft"
+    )
+    EngagementRate.objects.create(
+        firm=firm, engagement=retainer, effective_from=date(2026, 1, 1), fee_minor=120_000
+    )
+    make.EngagementPeriodFactory(engagement=retainer, invoice=invoice)
+    make.PaymentAttemptFactory(invoice=invoice, status="declined")
     payment = make.PaymentFactory(account=lease.account, note=f"{name} check")
     PaymentAllocation.objects.create(
         firm=firm, payment=payment, invoice=invoice, amount_minor=1_000
@@ -97,13 +117,25 @@ def furnish(name: str) -> Firm:
         ),
         reason=f"{name} reason",
     )
+    make.DiscrepancyFactory(firm=firm, label=f"{name} invoice", subject_key=f"pi_{name}")
+    make.ReconciliationRunFactory(firm=firm)
     make.SmsConsentFactory(firm=firm, recipient_key=f"{name}:1")
     make.SuppressionFactory(firm=firm)
     make.NotificationGroupFactory(firm=firm, name=f"{name} group").members.add(contact)
     make.AuditEventFactory(firm=firm, object_id=f"{name}-object", reason=f"{name} reason")
+    account = make.GatewayAccountFactory(firm=firm)
+    make.WebhookEventFactory(
+        firm=firm,
+        account_key=str(account.key),
+        event_id=f"{name}-event",
+        status="failed",
+        error=f"{name} error",
+    )
     run = JobRun.objects.create(
         job="apply_late_fees", source="schedule", state="done", arguments={"of": name}
     )
+    keep_for_usual(firm=firm)
+    refresh_materialized_views()
     JobRunItem.objects.create(
         run=run,
         firm=firm,
@@ -140,5 +172,5 @@ def everything() -> dict[str, list[dict[str, Any]]]:
     return {
         model._meta.label_lower: list(model._default_manager.order_by("pk").values())
         for model in apps.get_models(include_auto_created=True)
-        if model._meta.label_lower not in left_out
+        if model._meta.managed and model._meta.label_lower not in left_out
     }

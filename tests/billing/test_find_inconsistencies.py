@@ -14,6 +14,7 @@ from apps.billing.models import (
     InvoiceLine,
     Payment,
     PaymentAllocation,
+    Refund,
 )
 from tests.billing.ledger import NOW, TODAY, add_fees, pay
 from tests.factories import FirmFactory, InvoiceFactory
@@ -107,3 +108,13 @@ def test_finds_a_payment_on_another_accounts_invoice(invoice: Invoice) -> None:
 def test_finds_a_failed_payment_that_still_covers_something(invoice: Invoice) -> None:
     Payment.objects.update(status="failed")
     assert any("do not fit its status" in one for one in services.find_inconsistencies())
+
+
+def test_finds_a_refund_that_is_not_what_is_missing(invoice: Invoice) -> None:
+    payment = Payment.objects.get(account=invoice.account)
+    services.refund_payment(payment=payment, amount_minor=40, now=NOW, today=TODAY)
+    assert services.find_inconsistencies() == []
+    Refund.objects.update(amount_minor=39)
+    assert services.find_inconsistencies() == [
+        f"billing.payment {payment.pk}: what is missing of it is not the sum of its refunds"
+    ]

@@ -1,39 +1,17 @@
 """Two payments at the same moment: both are kept, no invoice is paid twice."""
 
-import time
-from collections.abc import Callable
-from threading import Barrier, Thread
+from threading import Barrier
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import transaction
 
 from apps.billing import services
 from apps.billing.models import AccountCredit, Invoice, Payment
+from tests.billing.at_once import at_once, until_somebody_waits
 from tests.billing.ledger import NOW, TODAY, add_fees, credit, figures, pay
 from tests.factories import InvoiceFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
-
-
-def at_once(*acts: Callable[[], object]) -> list[Exception]:
-    """Do everything at the same time and return what went wrong."""
-    barrier, errors = Barrier(len(acts)), list[Exception]()
-
-    def run(act: Callable[[], object]) -> None:
-        try:
-            barrier.wait()
-            act()
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [Thread(target=run, args=(act,)) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return errors
 
 
 def test_the_second_becomes_credit() -> None:
@@ -101,7 +79,7 @@ def test_a_payment_waits_for_a_late_fee_and_covers_it() -> None:
         with transaction.atomic():
             fresh = list(Invoice.objects.filter(pk=invoice.pk).select_for_update())
             locked.wait()
-            _until_somebody_waits()
+            until_somebody_waits()
             add_fees(fresh, 10)
 
     def settle() -> None:
@@ -111,15 +89,3 @@ def test_a_payment_waits_for_a_late_fee_and_covers_it() -> None:
     assert at_once(charge, settle) == []
     assert figures(invoice) == (110, 110, 0, "paid")
     assert services.find_inconsistencies() == []
-
-
-def _until_somebody_waits() -> None:
-    """Wait until another transaction of PostgreSQL waits for a lock of ours."""
-    waiting = "SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-    for _ in range(500):
-        with connection.cursor() as cursor:
-            cursor.execute(waiting)
-            if cursor.fetchone():
-                return
-        time.sleep(0.01)
-    raise AssertionError("nobody waited")

@@ -112,8 +112,23 @@ def test_leaves_a_written_off_invoice_written_off() -> None:
     assert figures(invoice) == (10_000, 0, 0, "written_off")
 
 
-@pytest.mark.parametrize("status", ["pending", "failed", "refunded"])
-def test_refuses_what_never_came_or_is_gone(status: str) -> None:
+def test_refuses_what_is_gone() -> None:
+    payment = pay(InvoiceFactory().account, 100)
+    refund(payment)
+    with pytest.raises(Problem, match="cannot be refunded"):
+        refund(payment)
+
+
+def test_keeps_each_refund_with_its_day() -> None:
+    payment = pay(InvoiceFactory().account, 100)
+    services.refund_payment(payment=payment, amount_minor=40, now=NOW, today=TODAY)
+    services.refund_payment(payment=payment, now=NOW, today=LATER)
+    refunds = payment.refunds.order_by("pk").values_list("amount_minor", "effective_on")
+    assert list(refunds) == [(40, TODAY), (60, LATER)]
+
+
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_refuses_what_never_came(status: str) -> None:
     invoice = InvoiceFactory()
     payment = pay(invoice.account, 100, status=Payment.Status.PENDING)
     Payment.objects.filter(pk=payment.pk).update(status=status)

@@ -1,6 +1,7 @@
 """The golden table (spec E4): the first run of each command on a fresh seed, and the second."""
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +10,12 @@ from django_q.models import OrmQ, Task
 
 from apps.billing.models import AccountCredit, BillingAccount, Invoice, InvoiceLine
 from apps.documents.models import SignatureRequest
+from apps.engagements.models import Engagement
+from apps.firms.models import Firm
 from apps.leasing.models import RewardGrant
 from apps.notifications.models import Notification
+from apps.webhooks.models import WebhookEvent
+from sandbox import Sandbox
 
 pytestmark = [
     pytest.mark.django_db,
@@ -43,6 +48,30 @@ def test_generate_monthly_invoices() -> None:
     )  # fmt: skip
     assert summary(run("generate_monthly_invoices")) == [
         "Invoices generated: 0", "Leases skipped: 15", "Errors: 0"
+    ]  # fmt: skip
+
+
+def test_generate_package_invoices() -> None:
+    acme = Firm.objects.get(slug="acme-consulting")
+    growth, operations, advisory, _, review, _ = Engagement.objects.order_by("pk")
+    first = run("generate_package_invoices")
+    assert re.sub(r"INV-2025-\d{3}", "INV", first) == (
+        f"Processing firm: Acme Consulting (ID: {acme.pk})\n"
+        f"  ✓ Generated invoice for engagement {growth.pk}: INV ($5000.00)\n"
+        f"  ✓ Generated invoice for engagement {operations.pk}: INV ($10000.00)\n"
+        f"  - Skipped engagement {advisory.pk}: Invoice already exists for this period\n"
+        f"  - Skipped engagement {review.pk}: No period due yet\n"
+        "\n"
+        "Summary:\n"
+        "  Firms processed: 1\n"
+        "  Invoices generated: 2\n"
+        "  Engagements skipped: 2\n"
+        "  Errors: 0\n"
+        "Successfully generated 2 invoices.\n"
+    )
+    assert summary(run("generate_package_invoices")) == [
+        "Firms processed: 1", "Invoices generated: 0", "Engagements skipped: 4", "Errors: 0",
+        "Successfully generated 0 invoices.",
     ]  # fmt: skip
 
 
@@ -93,6 +122,38 @@ def test_expire_signing_links() -> None:
     assert run("expire_signing_links") == "Expired 0 signing links older than 7 days.\n"
 
 
+def test_process_recurring_charges(demo_banks: Sandbox) -> None:
+    run("generate_package_invoices")
+    first = run("process_recurring_charges")
+    assert summary(first) == [
+        "Invoices charged: 2", "Total amount charged: $7500.00", "Failed charges: 1"
+    ]  # fmt: skip
+    assert first.count("Card declined (will retry in 7 days)") == 1
+    assert first.count(": No valid payment method") == 1
+    assert sorted(one.amount for one in demo_banks.stripe.charges_made()) == [250_000, 500_000]
+    told = Notification.objects.count()
+    assert summary(run("process_recurring_charges")) == [
+        "Invoices charged: 0", "Total amount charged: $0.00", "Failed charges: 0"
+    ]  # fmt: skip
+    assert len(demo_banks.stripe.charges_made()) == 2
+    assert Notification.objects.count() == told
+
+
+def test_refresh_materialized_views() -> None:
+    for _ in range(2):
+        assert run("refresh_materialized_views").endswith("Refreshed 3 of 3 views.\n")
+
+
+def test_cleanup_webhook_events() -> None:
+    kept = "Kept 1 unfinished events older than 90 days.\n"
+    first = run("cleanup_webhook_events")
+    assert first == f"Deleted 3 webhook events older than 90 days.\n{kept}"
+    statuses = WebhookEvent.objects.values_list("status", flat=True)
+    assert sorted(statuses) == ["failed", "ignored", "processed", "processed", "processed"]
+    again = run("cleanup_webhook_events")
+    assert again == f"Deleted 0 webhook events older than 90 days.\n{kept}"
+
+
 def test_cleanup_old_tasks() -> None:
     assert run("cleanup_old_tasks") == (
         "Deleted 5 tasks older than 30 days (3 successful, 2 failed).\n"
@@ -108,3 +169,38 @@ def test_qflush() -> None:
     assert OrmQ.objects.count() == 0
     assert Task.objects.count() == 10
     assert run("qflush", no_input=True).endswith("Queue 'nightshift' is empty.\n")
+
+
+def test_process_recurring_payments(demo_banks: Sandbox) -> None:
+    first = run("process_recurring_payments")
+    assert summary(first) == [
+        "Subscriptions found: 6", "Charges submitted: 2", "Skipped: 4", "Errors: 0"
+    ]  # fmt: skip
+    assert first.count(": charge of 59.00 GEL submitted (order ") == 2
+    assert first.count(": no saved card") == 3
+    assert first.count("⚠ poti-shipping: price changed;") == 1
+    charged = {
+        charge["payment_detail"]["parent_order_id"] for charge in demo_banks.bog.charges()
+    }
+    assert charged == {"bog-demo-tbilisi-motors", "bog-demo-kutaisi-labs"}
+    told = Notification.objects.count()
+    assert summary(run("process_recurring_payments")) == [
+        "Subscriptions found: 4", "Charges submitted: 0", "Skipped: 4", "Errors: 0"
+    ]  # fmt: skip
+    assert len(demo_banks.bog.charges()) == 2
+    assert Notification.objects.count() == told
+
+
+def test_check_subscription_status() -> None:
+    first = run("check_subscription_status")
+    assert summary(first) == [
+        "Reminders sent: 1", "Urgent reminders sent: 2", "Grace warnings sent: 2",
+        "Tenants suspended: 1", "Errors: 0",
+    ]  # fmt: skip
+    assert [firm.slug for firm in Firm.objects.filter(status="suspended")] == ["zugdidi-farm"]
+    told = Notification.objects.count()
+    assert summary(run("check_subscription_status")) == [
+        "Reminders sent: 0", "Urgent reminders sent: 0", "Grace warnings sent: 0",
+        "Tenants suspended: 0", "Errors: 0",
+    ]  # fmt: skip
+    assert Notification.objects.count() == told

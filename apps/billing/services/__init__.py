@@ -1,5 +1,6 @@
 """What happens in the ledger."""
 
+from apps.billing.services.charging import process_recurring_charges
 from apps.billing.services.consistency import find_inconsistencies
 from apps.billing.services.corrections import (
     LineAddition,
@@ -22,9 +23,12 @@ from apps.billing.services.credits import (
 from apps.billing.services.issuing import (
     InvoiceDraft,
     LineDraft,
+    issue_draft,
     issue_invoices,
     lock_numbering,
 )
+from apps.billing.services.ledger_views import refresh_materialized_views
+from apps.billing.services.numbering import open_numbering
 from apps.billing.services.payments import (
     fail_payment,
     principal_covered_on,
@@ -33,6 +37,7 @@ from apps.billing.services.payments import (
     reverse_payment,
     settle_payment,
 )
+from apps.billing.services.reconciling import reconcile_stripe
 from apps.billing.services.statuses import mark_overdue
 
 __all__ = [
@@ -48,13 +53,18 @@ __all__ = [
     "find_inconsistencies",
     "grant_credit",
     "grant_credits",
+    "issue_draft",
     "issue_invoices",
     "lock_numbering",
     "mark_overdue",
     "open_dispute",
+    "open_numbering",
     "pause_dunning",
     "principal_covered_on",
+    "process_recurring_charges",
+    "reconcile_stripe",
     "record_payment",
+    "refresh_materialized_views",
     "refund_payment",
     "reverse_credit",
     "reverse_payment",

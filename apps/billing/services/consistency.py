@@ -25,6 +25,7 @@ from apps.billing.models import (
     InvoiceLine,
     Payment,
     PaymentAllocation,
+    Refund,
 )
 from apps.billing.services.credits import ON_INVOICE
 
@@ -99,6 +100,14 @@ def _payments() -> Iterator[tuple[str, "QuerySet[Any]"]]:
         "what it covers and what became credit do not fit its status",
         payments.exclude(parts__gte=least, parts__lte=most),
     )
+    refunds = _sum(Refund.objects.filter(payment=OuterRef("pk")), by="payment")
+    touched = payments.filter(
+        status__in=[Status.PARTIALLY_REFUNDED, Status.REFUNDED, Status.DISPUTED]
+    )
+    yield (
+        "what is missing of it is not the sum of its refunds",
+        touched.annotate(back=refunds).exclude(amount_minor=F("parts") + F("back")),
+    )
 
 
 def _families() -> Iterator[tuple[str, "QuerySet[Any]"]]:
@@ -110,6 +119,7 @@ def _families() -> Iterator[tuple[str, "QuerySet[Any]"]]:
         (Payment, ["account"]),
         (PaymentAllocation, ["payment", "invoice"]),
         (AccountCredit, ["account", "payment", "invoice"]),
+        (Refund, ["payment"]),
     ]
     for model, parents in families:
         for parent in parents:

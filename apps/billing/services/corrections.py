@@ -16,7 +16,7 @@ from django.db.models import BigIntegerField, F, OuterRef, QuerySet, Subquery, S
 from django.db.models.functions import Coalesce
 
 from apps.audit.services import record
-from apps.billing.models import Invoice, InvoiceLine
+from apps.billing.models import Invoice, InvoiceLine, PaymentAttempt
 from apps.billing.services.credits import return_to_account
 from apps.billing.services.issuing import LINE_COLUMNS, LineDraft, line_row
 from apps.billing.services.statuses import lock_invoice, save_settled, settle
@@ -128,12 +128,13 @@ def void_invoice(
     """Void an invoice; what was paid on it becomes account credit.
 
     Its number and its billing claim stay, so that no job ever bills the same again (spec
-    D1). Raises ``Problem`` for one that is void already.
+    D1). Raises ``Problem`` for one that is void already, or is being charged.
     """
     with transaction.atomic():
         invoice = lock_invoice(invoice)
         if invoice.status == Status.VOID:
             raise Problem(f"{invoice} is void already.")
+        _check_not_being_charged(invoice)
         returned = invoice.paid_minor + invoice.credited_minor
         return_to_account(invoice, returned)
         _close(invoice, Status.VOID, actor, reason, today, now, returned_minor=returned)
@@ -145,12 +146,13 @@ def write_off(
 ) -> Invoice:
     """Give up what is owed on an invoice; what was paid on it stays paid.
 
-    Raises ``Problem`` when nothing is owed on it.
+    Raises ``Problem`` when nothing is owed on it, or it is being charged.
     """
     with transaction.atomic():
         invoice = lock_invoice(invoice)
         if invoice.status not in Invoice.COLLECTABLE:
             raise Problem(f"Nothing is owed on {invoice}; it is {invoice.status}.")
+        _check_not_being_charged(invoice)
         lost = invoice.open_minor
         _close(invoice, Status.WRITTEN_OFF, actor, reason, today, now, lost_minor=lost)
     return invoice
@@ -185,6 +187,12 @@ LINE_FIGURES = ("subtotal_minor", "tax_minor", "total_minor", "late_fees_minor",
 def _check_issued(invoice: Invoice) -> None:
     if invoice.status in Invoice.BY_HAND:
         raise Problem(f"{invoice} is {invoice.get_status_display()}; its lines stay.")
+
+
+def _check_not_being_charged(invoice: Invoice) -> None:
+    """Refuse to end an invoice while a bank is asked for its money."""
+    if invoice.attempts.filter(status__in=PaymentAttempt.OPEN).exists():
+        raise Problem(f"A charge of {invoice} is under way; wait for its outcome.")
 
 
 def _grow(invoice: Invoice, line: InvoiceLine | LineDraft) -> None:
@@ -253,11 +261,15 @@ def _close(
     """End an invoice by hand, and whatever was planned to be charged for it."""
     before = invoice.status
     invoice.status = status
+    invoice.closed_on = today
     invoice.autopay_next_charge_at = None
     if invoice.autopay_status in {Autopay.SCHEDULED, Autopay.RETRYING, Autopay.NEEDS_ACTION}:
         invoice.autopay_status = Autopay.CANCELLED
     save_settled(
-        [invoice], today=today, now=now, also=("autopay_next_charge_at", "autopay_status")
+        [invoice],
+        today=today,
+        now=now,
+        also=("closed_on", "autopay_next_charge_at", "autopay_status"),
     )
     record(
         f"invoice_{status.value}",

@@ -1,6 +1,8 @@
 """Issue invoices: number, lines, credit and status, many at once.
 
-The number of statements depends on the number of calls, not of invoices.
+The number of statements depends on the number of calls, not of invoices. An invoice may be
+held back as a draft: it has its lines, but no number, no credit and no say until a person
+issues it.
 """
 
 from collections import Counter
@@ -10,6 +12,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from operator import attrgetter
 
+from django.db import transaction
+
+from apps.audit.services import record
 from apps.billing.models import (
     AccountCredit,
     BillingAccount,
@@ -18,8 +23,10 @@ from apps.billing.models import (
     NumberSequence,
 )
 from apps.billing.services.credits import CreditDraft, Purse, grant_credits
-from apps.core import bulk
-from apps.firms.models import FirmSettings
+from apps.billing.services.statuses import lock_invoice, save_settled
+from apps.core import bulk, days
+from apps.core.problems import Problem
+from apps.firms.models import FirmSettings, User
 
 ONE = Decimal(1)
 
@@ -51,6 +58,7 @@ class InvoiceDraft:
     period_end: date | None = None
     autopay: bool = False
     autopay_charge_at: datetime | None = None  # None: with the next charging run
+    held_back: bool = False  # as a draft, until ``issue_draft``
 
 
 def lock_numbering(firm_ids: Iterable[int]) -> None:
@@ -69,14 +77,20 @@ def issue_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Inv
     Each gets the next number of its firm's series for the year of its issue date, from a
     locked row in this transaction: no gaps, no doubles, and a rollback returns the numbers.
     Account credit is used at once, oldest first. A total of zero is ``paid`` at once; a
-    concession larger than the charges becomes account credit (spec A3.7).
+    concession larger than the charges becomes account credit (spec A3.7). One that is held
+    back stays a draft, whose dates are only a plan, and uses nothing of all this.
     """
-    numbers = _next_numbers(drafts)
-    purse = Purse(draft.account.pk for draft in drafts)
+    issued = [draft for draft in drafts if not draft.held_back]
+    numbers = iter(_next_numbers([(one.account.firm_id, one.issue_date) for one in issued]))
+    purse = Purse(draft.account.pk for draft in issued)
     invoices, lines, concessions = [], [], []
-    for draft, number in zip(drafts, numbers, strict=True):
+    for draft in drafts:
         drafted = list(draft.lines)
         total = sum(line.amount_minor for line in drafted)
+        if draft.held_back:
+            invoices.append(_held_back(draft, total))
+            lines.append(drafted)
+            continue
         if total < 0:
             concession = AccountCredit.Kind.CONCESSION
             credit = CreditDraft(draft.account, -total, concession, draft.issue_date)
@@ -85,7 +99,8 @@ def issue_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Inv
                 LineDraft(InvoiceLine.Kind.CREDIT, "Carried over to account credit", -total)
             )
             total = 0
-        invoice = _unsaved(draft, number, total, now)
+        invoice = _unsaved(draft, total)
+        invoice.number, invoice.sent_at = next(numbers), now
         invoice.credited_minor = purse.spend(invoice, total)
         _settle(invoice, draft, now)
         invoices.append(invoice)
@@ -105,16 +120,58 @@ def issue_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Inv
     return invoices
 
 
-def _next_numbers(drafts: Sequence[InvoiceDraft]) -> list[str]:
+def issue_draft(*, invoice: Invoice, today: date, now: datetime, actor: User | None) -> Invoice:
+    """Issue an invoice that was held back as a draft, on a local day, and return it.
+
+    It is due as many days later as was planned. Raises ``Problem`` for any but a draft.
+    """
+    with transaction.atomic():
+        lock_numbering([invoice.firm_id])  # first, as whoever issues many does
+        invoice = lock_invoice(invoice)
+        if invoice.status != Invoice.Status.DRAFT:
+            raise Problem(f"{invoice} is {invoice.get_status_display().lower()}, no draft.")
+        purse = Purse([invoice.account_id])
+        invoice.credited_minor = purse.spend(invoice, invoice.total_minor)
+        _begin(invoice, today)
+        [invoice.number] = _next_numbers([(invoice.firm_id, today)])
+        invoice.status, invoice.sent_at = Invoice.Status.SENT, now
+        save_settled([invoice], today=today, now=now, also=_ISSUED)
+        purse.write()
+        changes = {"number": invoice.number, "total_minor": invoice.total_minor}
+        record("invoice_issued", invoice, actor=actor, changes=changes)
+    return invoice
+
+
+_ISSUED = (
+    "number", "sent_at", "issue_date", "due_date", "contractual_due_date", "autopay_opt_in",
+    "autopay_status", "autopay_next_charge_at",
+)  # fmt: skip
+
+
+def _begin(draft: Invoice, today: date) -> None:
+    """Let a draft's plan, of dates and of charging a card, begin today."""
+    if draft.issue_date and draft.due_date:
+        draft.due_date = draft.contractual_due_date = today + (
+            draft.due_date - draft.issue_date
+        )
+    draft.issue_date = today
+    if draft.open_minor == 0:
+        draft.autopay_opt_in, draft.autopay_next_charge_at = False, None
+    if draft.autopay_opt_in:
+        draft.autopay_status = Invoice.Autopay.SCHEDULED
+        if draft.autopay_next_charge_at and draft.due_date:
+            zone = draft.firm.timezone
+            draft.autopay_next_charge_at = days.local_midnight(draft.due_date, zone)
+
+
+def _next_numbers(wanted_for: Sequence[tuple[int, date]]) -> list[str]:
+    """Return the next number for each firm and issue date, in the order given."""
     prefixes = dict(
-        FirmSettings.objects.filter(
-            firm__in={draft.account.firm_id for draft in drafts}
-        ).values_list("firm_id", "invoice_prefix")
+        FirmSettings.objects.filter(firm__in={firm for firm, _ in wanted_for}).values_list(
+            "firm_id", "invoice_prefix"
+        )
     )
-    keys = [
-        (d.account.firm_id, prefixes.get(d.account.firm_id, "INV"), d.issue_date.year)
-        for d in drafts
-    ]
+    keys = [(firm, prefixes.get(firm, "INV"), on.year) for firm, on in wanted_for]
     wanted = Counter(keys)
     NumberSequence.objects.bulk_create(
         (NumberSequence(firm_id=f, series=s, year=y) for f, s, y in sorted(wanted)),
@@ -139,17 +196,29 @@ def _next_numbers(drafts: Sequence[InvoiceDraft]) -> list[str]:
     return numbers
 
 
-def _unsaved(draft: InvoiceDraft, number: str, total: int, now: datetime) -> Invoice:
+def _held_back(draft: InvoiceDraft, total: int) -> Invoice:
+    if total < 0:
+        raise Problem("An invoice that is held back cannot be below zero.")
+    invoice = _unsaved(draft, total)
+    invoice.status = Invoice.Status.DRAFT
+    if draft.autopay:
+        invoice.autopay_opt_in = True
+        invoice.autopay_next_charge_at = draft.autopay_charge_at
+    return invoice
+
+
+def _unsaved(draft: InvoiceDraft, total: int) -> Invoice:
     account = draft.account
+    tax = sum(one.amount_minor for one in draft.lines if one.kind == InvoiceLine.Kind.TAX)
     return Invoice(
         firm_id=account.firm_id,
         account=account,
-        number=number,
         kind=draft.kind,
         period_start=draft.period_start,
         period_end=draft.period_end,
         currency=account.currency,
-        subtotal_minor=total,
+        subtotal_minor=total - tax,
+        tax_minor=tax,
         total_minor=total,
         late_fees_minor=sum(
             line.amount_minor for line in draft.lines if line.kind == InvoiceLine.Kind.LATE_FEE
@@ -158,14 +227,13 @@ def _unsaved(draft: InvoiceDraft, number: str, total: int, now: datetime) -> Inv
         issue_date=draft.issue_date,
         due_date=draft.due_date,
         contractual_due_date=draft.contractual_due_date or draft.due_date,
-        sent_at=now,
     )
 
 
 _COLUMNS = (
     "firm", "account", "number", "kind", "period_start", "period_end", "currency",
-    "subtotal_minor", "total_minor", "late_fees_minor", "credited_minor", "status",
-    "issue_date", "due_date", "contractual_due_date", "sent_at", "paid_at",
+    "subtotal_minor", "tax_minor", "total_minor", "late_fees_minor", "credited_minor",
+    "status", "issue_date", "due_date", "contractual_due_date", "sent_at", "paid_at",
     "autopay_opt_in", "autopay_status", "autopay_next_charge_at",
 )  # fmt: skip
 _read = attrgetter(*("firm_id", "account_id", *_COLUMNS[2:]))

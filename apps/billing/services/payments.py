@@ -19,6 +19,8 @@ from apps.billing.models import (
     Invoice,
     Payment,
     PaymentAllocation,
+    PaymentAttempt,
+    Refund,
 )
 from apps.billing.services.credits import (
     ON_INVOICE,
@@ -42,6 +44,7 @@ from apps.firms.models import User
 Status = Payment.Status
 
 RECEIVED = (Status.SUCCEEDED, Status.PARTIALLY_REFUNDED)
+ARRIVED = (*RECEIVED, Status.DISPUTED)  # the money is here, ours or not
 
 
 def record_payment(
@@ -56,6 +59,7 @@ def record_payment(
     status: Payment.Status = Status.SUCCEEDED,
     gateway: str = "",
     gateway_ref: str = "",
+    attempt: PaymentAttempt | None = None,
     note: str = "",
 ) -> Payment:
     """Record a payment and cover invoices with it, in the order given or first due first.
@@ -71,8 +75,9 @@ def record_payment(
     with transaction.atomic():
         locked = lock_account(account.pk)
         if gateway_ref:
-            known = Payment.objects.filter(gateway=gateway, gateway_ref=gateway_ref).first()
-            if known:
+            # SQLite uses a partial index only for a query that names its condition.
+            before = Payment.objects.exclude(gateway_ref="").filter(gateway=gateway)
+            if known := before.filter(gateway_ref=gateway_ref).first():
                 return _same(known, locked, amount_minor)
         payment = Payment.objects.create(
             firm_id=locked.firm_id,
@@ -83,6 +88,7 @@ def record_payment(
             status=status,
             gateway=gateway,
             gateway_ref=gateway_ref,
+            attempt=attempt,
             effective_on=effective_on,
             initiated_at=now,
             settled_at=now if status == Status.SUCCEEDED else None,
@@ -146,9 +152,9 @@ def refund_payment(
     """
     with transaction.atomic():
         payment = _locked(payment)
-        if payment.status not in {*RECEIVED, Status.DISPUTED}:
+        if payment.status not in ARRIVED:
             raise Problem(f"A {payment.get_status_display()} payment cannot be refunded.")
-        left = payment.amount_minor - _refunded(payment)
+        left = payment.amount_minor - given_back(payment)
         amount = left if amount_minor is None else amount_minor
         if not 0 < amount <= left:
             raise Problem(f"Only {_written(left, payment)} of this payment can be refunded.")
@@ -160,7 +166,13 @@ def refund_payment(
                 f"{_written(short, payment)} of this payment was used as credit "
                 "and cannot be taken back."
             )
-        _become(payment, Status.REFUNDED if amount == left else Status.PARTIALLY_REFUNDED)
+        Refund.objects.create(
+            firm_id=payment.firm_id, payment=payment, amount_minor=amount, effective_on=today
+        )
+        if amount == left:
+            _become(payment, Status.REFUNDED)
+        elif payment.status != Status.DISPUTED:  # what is left of it is asked back still
+            _become(payment, Status.PARTIALLY_REFUNDED)
         _note("payment_refunded", payment, amount, actor, reason)
     return payment
 
@@ -185,12 +197,32 @@ def reverse_payment(
             return payment
         amount = 0
         if payment.status != Status.PENDING:
-            amount = payment.amount_minor - _refunded(payment)
+            amount = payment.amount_minor - given_back(payment)
             _uncover(payment, amount, today=today, now=now)
             _reclaim(payment, today=today, now=now)
         _become(payment, Status.FAILED)
         _note("payment_reversed", payment, amount, actor, reason)
     return payment
+
+
+def dispute_payment(*, payment: Payment) -> Payment:
+    """Note that the payer's bank asks a payment back; what it covers stays covered."""
+    return _move(payment, RECEIVED, Status.DISPUTED)
+
+
+def keep_payment(*, payment: Payment) -> Payment:
+    """Note that a disputed payment is ours after all."""
+    back = Status.PARTIALLY_REFUNDED if given_back(payment) else Status.SUCCEEDED
+    return _move(payment, (Status.DISPUTED,), back)
+
+
+def given_back(payment: Payment) -> int:
+    """Return what of a received payment was refunded, in minor units.
+
+    That is what neither covers an invoice nor became credit.
+    """
+    covering = payment.allocations.aggregate(covers=Sum("amount_minor"))["covers"] or 0
+    return payment.amount_minor - covering - _as_credit(payment)
 
 
 def principal_covered_on(
@@ -247,6 +279,16 @@ def _locked(payment: Payment) -> Payment:
     account = lock_account(payment.account_id)
     payment = lock_payment(payment.pk)
     payment.account = account
+    return payment
+
+
+def _move(
+    payment: Payment, before: Collection[Payment.Status], after: Payment.Status
+) -> Payment:
+    with transaction.atomic():
+        payment = _locked(payment)
+        if payment.status in before:
+            _become(payment, after)
     return payment
 
 
@@ -340,12 +382,6 @@ def _reclaim(payment: Payment, *, today: date, now: datetime) -> None:
 def _as_credit(payment: Payment) -> int:
     """Return how much of a payment became credit and was not taken back; maybe used since."""
     return payment.credits.aggregate(came=Sum("amount_minor"))["came"] or 0
-
-
-def _refunded(payment: Payment) -> int:
-    """Return what was given back: what neither covers an invoice nor became credit."""
-    covering = payment.allocations.aggregate(covers=Sum("amount_minor"))["covers"] or 0
-    return payment.amount_minor - covering - _as_credit(payment)
 
 
 def _written(minor: int, payment: Payment) -> str:

@@ -10,6 +10,7 @@ from apps.notifications.services.outbox import (
     notify,
     recipient_key,
 )
+from apps.notifications.services.welcome import welcome_owners
 from apps.notifications.services.wishes import (
     prefer,
     read_unsubscribe_token,
@@ -30,4 +31,5 @@ __all__ = [
     "recipient_key",
     "suppress",
     "unsubscribe_token",
+    "welcome_owners",
 ]

@@ -80,8 +80,9 @@ def write(
             address=channels.address(notification.recipient, Channel(delivery.channel)),
             words=type.write([item.thing.delivery.notification for item in crew]),
             firm=firm,
-            reply_to=firm.settings.reply_to,
+            reply_to="" if type.from_platform else firm.settings.reply_to,
             unsubscribe=token,
+            from_platform=type.from_platform,
         )
         lead.message, lead.crew = sender.compose(letter), list(crew)
     except Exception as error:

@@ -17,6 +17,7 @@ from django.utils.formats import date_format
 from apps.audit.models import AuditEvent
 from apps.audit.services import record
 from apps.billing import services
+from apps.billing.admin.cards import AttemptInline, CardInline
 from apps.billing.forms import GATEWAY, PaymentForm
 from apps.billing.models import (
     AccountCredit,
@@ -88,7 +89,7 @@ class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
     search_fields = ("number", "account__contact__display_name")
     search_help_text = "A number, or a customer's name."
     ordering = ("-issue_date", "-pk")
-    inlines = (LineInline, PaidByInline)
+    inlines = (LineInline, PaidByInline, AttemptInline)
     actions = ("record_payment", "void", "write_off")
     readonly_fields = ("invoice", "last_day", "owed")
     fieldsets = (
@@ -226,9 +227,12 @@ class BillingAccountAdmin(ReadOnly, FirmScopedAdmin[BillingAccount]):
     search_fields = ("contact__display_name", "contact__email")
     search_help_text = "A customer's name or e-mail address."
     ordering = ("contact__display_name", "pk")
-    inlines = (CreditInline,)
+    inlines = (CardInline, CreditInline)
     actions = ("record_payment",)
-    fields = ("contact", "currency", "credit_minor", "autopay_enabled", "autopay_timing")
+    fields = (
+        *("contact", "currency", "credit_minor", "autopay_enabled", "autopay_timing"),
+        *("default_payment_method", "gateway_customer"),
+    )
 
     def has_press_permission(self, request: HttpRequest) -> bool:
         """Whoever may act on invoices may take money for them."""

@@ -1,72 +1,16 @@
-"""The ledger of what a firm's customers owe the firm. One for every product (spec B2.3)."""
+"""What is owed: invoices and their lines."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
 from moneyed import Money
 
-from apps.contacts.models import Contact
+from apps.billing.models.accounts import BillingAccount
 from apps.core import money
 from apps.core.fields import Dated
-from apps.firms.models import Firm, validate_currency
-
-
-class BillingAccount(Dated):
-    """A customer's account with a firm, in one currency."""
-
-    class AutopayTiming(models.TextChoices):
-        ISSUE = "issue"
-        DUE = "due"
-
-    firm = models.ForeignKey(Firm, models.PROTECT, related_name="billing_accounts")
-    contact = models.ForeignKey(Contact, models.PROTECT, related_name="billing_accounts")
-    currency = models.CharField(max_length=3, validators=[validate_currency])
-    autopay_enabled = models.BooleanField(default=False)
-    autopay_timing = models.CharField(
-        max_length=5, choices=AutopayTiming, default=AutopayTiming.DUE
-    )
-    # The sum of the account's AccountCredit rows, kept beside them so that the database can
-    # refuse to spend more than there is.
-    credit_minor = models.BigIntegerField(default=0)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["firm", "contact", "currency"], name="billing_account_once"
-            ),
-            models.CheckConstraint(
-                condition=Q(credit_minor__gte=0),
-                name="billing_account_credit_not_negative",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.contact} ({self.currency})"
-
-    @property
-    def credit(self) -> Money:
-        return money.from_minor(self.credit_minor, self.currency)
-
-
-class NumberSequence(models.Model):
-    """The next number of a firm's series in a year; row-locked until the commit: no gaps."""
-
-    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
-    series = models.CharField(max_length=12)
-    year = models.PositiveSmallIntegerField()
-    next_number = models.PositiveBigIntegerField(default=1)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["firm", "series", "year"], name="billing_sequence_once"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.series}-{self.year}"
+from apps.firms.models import Firm
 
 
 class InvoiceQuerySet(models.QuerySet["Invoice"]):
@@ -76,6 +20,19 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
     def collectable(self) -> Self:
         """Issued, not void, and something is still owed."""
         return self.filter(status__in=Invoice.COLLECTABLE, balance_minor__gt=0)
+
+    def due_for_autopay(self, *, now: datetime) -> Self:
+        """Opted in, collectable, and neither finished nor being charged (spec D2, C-7).
+
+        A date in the past is due, and so is none; but never when autopay has given up,
+        waits for the customer or has a charge under way.
+        """
+        return self.collectable().filter(
+            Q(autopay_next_charge_at=None) | Q(autopay_next_charge_at__lte=now),
+            autopay_opt_in=True,
+            in_dispute=False,
+            autopay_status__in=Invoice.CHARGEABLE,
+        )
 
     def undisputed(self, *, on: date) -> Self:
         """Neither in dispute nor on a payment plan that pauses dunning on that day."""
@@ -113,6 +70,7 @@ class Invoice(Dated):
         CANCELLED = "cancelled"
 
     COLLECTABLE = (Status.SENT, Status.PARTIAL, Status.OVERDUE)
+    CHARGEABLE = (Autopay.NONE, Autopay.SCHEDULED, Autopay.RETRYING)
     BY_HAND = (Status.DRAFT, Status.VOID, Status.WRITTEN_OFF)
 
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="invoices")
@@ -141,6 +99,11 @@ class Invoice(Dated):
     contractual_due_date = models.DateField(null=True, blank=True)
     sent_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
+    closed_on = models.DateField(
+        null=True,
+        blank=True,
+        help_text="The local date on which it was voided or written off.",
+    )
     autopay_opt_in = models.BooleanField(default=False)
     autopay_status = models.CharField(max_length=12, choices=Autopay, blank=True, default="")
     autopay_next_charge_at = models.DateTimeField(null=True, blank=True)
@@ -248,116 +211,3 @@ class InvoiceLine(models.Model):
 
     def __str__(self) -> str:
         return self.description
-
-
-class Payment(Dated):
-    """Money that came in, or is on its way."""
-
-    class Method(models.TextChoices):
-        CASH = "cash"
-        CHECK = "check"
-        BANK = "bank", "Bank transfer"
-        BANK_DEBIT = "bank_debit", "Bank debit"
-        CARD = "card"
-        OTHER = "other"
-
-    class Status(models.TextChoices):
-        PENDING = "pending"
-        SUCCEEDED = "succeeded"
-        FAILED = "failed"
-        PARTIALLY_REFUNDED = "partially_refunded"
-        REFUNDED = "refunded"
-        DISPUTED = "disputed"
-
-    firm = models.ForeignKey(Firm, models.PROTECT, related_name="payments")
-    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="payments")
-    amount_minor = models.BigIntegerField()
-    currency = models.CharField(max_length=3)
-    method = models.CharField(max_length=10, choices=Method)
-    status = models.CharField(max_length=18, choices=Status)
-    gateway = models.CharField(max_length=20, blank=True)
-    gateway_ref = models.CharField(max_length=100, blank=True)
-    effective_on = models.DateField(help_text="The local date on which the payer paid.")
-    initiated_at = models.DateTimeField()
-    settled_at = models.DateTimeField(null=True, blank=True)
-    note = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(amount_minor__gt=0), name="billing_payment_positive"
-            ),
-            models.UniqueConstraint(
-                fields=["gateway", "gateway_ref"],
-                condition=~Q(gateway_ref=""),
-                name="billing_payment_gateway_ref_once",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{money.write(self.amount)} on {self.effective_on}"
-
-    @property
-    def amount(self) -> Money:
-        return money.from_minor(self.amount_minor, self.currency)
-
-
-class PaymentAllocation(Dated):
-    """Which part of a payment covers which invoice."""
-
-    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="allocations")
-    invoice = models.ForeignKey(Invoice, models.PROTECT, related_name="allocations")
-    amount_minor = models.BigIntegerField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(amount_minor__gt=0), name="billing_allocation_positive"
-            ),
-            models.UniqueConstraint(
-                fields=["payment", "invoice"], name="billing_allocation_once"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.payment} → {self.invoice}"
-
-
-class AccountCredit(Dated):
-    """One movement of an account's credit: positive comes in, negative is used."""
-
-    class Kind(models.TextChoices):
-        PREPAYMENT = "prepayment"
-        SURPLUS = "surplus"
-        REWARD = "reward"
-        CONCESSION = "concession"
-        RETURNED = "returned", "returned from an invoice"
-        APPLIED = "applied", "applied to an invoice"
-        REVERSED = "reversed"
-
-    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
-    account = models.ForeignKey(BillingAccount, models.PROTECT, related_name="credits")
-    amount_minor = models.BigIntegerField(help_text="Signed.")
-    currency = models.CharField(max_length=3)
-    kind = models.CharField(max_length=10, choices=Kind)
-    payment = models.ForeignKey(
-        Payment, models.PROTECT, null=True, blank=True, related_name="credits"
-    )
-    invoice = models.ForeignKey(
-        Invoice, models.PROTECT, null=True, blank=True, related_name="credits"
-    )
-    effective_on = models.DateField(help_text="Local date; counts as paid on it when applied.")
-    note = models.CharField(max_length=200, blank=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                condition=~Q(amount_minor=0), name="billing_credit_not_zero"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return (
-            f"{self.get_kind_display()} {money.write_minor(self.amount_minor, self.currency)}"
-        )

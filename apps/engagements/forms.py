@@ -1,0 +1,59 @@
+"""What people type about engagements; each refusal is a sentence at its field."""
+
+from typing import Any
+
+from django import forms
+
+from apps.core.forms import AmountField, parse_amount
+from apps.engagements.models import Engagement
+from apps.firms.actions import ReasonForm
+from apps.firms.admin import FirmScopedForm
+
+
+class EngagementForm(FirmScopedForm[Engagement]):
+    """An engagement: it is in its account's currency, and ends after it begins."""
+
+    def currency(self, cleaned: dict[str, Any]) -> str:
+        account = cleaned.get("account")
+        return account.currency if account else self.instance.currency
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        self.instance.currency = self.currency(cleaned)
+        start = cleaned.get("start_date") or self.instance.start_date
+        end = cleaned.get("end_date")
+        if start and end and end < start:
+            self.add_error("end_date", "The last day is before the first.")
+        return cleaned
+
+
+class IntervalForm(ReasonForm):
+    """How often the fee is billed from now on, and why."""
+
+    interval = forms.ChoiceField(
+        choices=Engagement.Interval, help_text="The fee stays the figure that it is."
+    )
+    field_order = ("interval", "reason")
+
+    def clean_interval(self) -> Engagement.Interval:
+        return Engagement.Interval(self.cleaned_data["interval"])
+
+
+class FeeForm(ReasonForm):
+    """A new package fee from a day on, and why."""
+
+    fee = AmountField(min_value=0)
+    effective_from = forms.DateField(
+        label="From",
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="For periods that begin on this day or later.",
+    )
+    field_order = ("fee", "effective_from", "reason")
+
+    def __init__(self, *args: Any, code: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.code = code
+        self.fields["fee"].help_text = f"In {code}, for a whole period."
+
+    def clean_fee(self) -> int:
+        return parse_amount(self.cleaned_data["fee"], self.code)

@@ -1,0 +1,21 @@
+"""What happens to firms: they are made, and found; and who is signed in."""
+
+from apps.firms.services.provisioning import Provisioned, provision_firm
+from apps.firms.services.served import find_firm, why_not_served
+from apps.firms.services.sessions import (
+    begin_session,
+    forget_session,
+    note_activity,
+    sign_out,
+)
+
+__all__ = [
+    "Provisioned",
+    "begin_session",
+    "find_firm",
+    "forget_session",
+    "note_activity",
+    "provision_firm",
+    "sign_out",
+    "why_not_served",
+]

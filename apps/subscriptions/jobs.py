@@ -1,0 +1,31 @@
+"""What happens to subscriptions by itself, and when."""
+
+from apps.jobs.job import AS_OF, DRY_RUN, FIRM_ID, Job, Option
+from apps.subscriptions import services
+
+DAYS_BEFORE = Option(
+    "days_before", int, 3, "Charge what expires within so many days.", metavar="N"
+)
+GRACE_DAYS = Option(
+    "grace_days",
+    int,
+    None,
+    "Suspend so many days after the expiry (7, unless SUBSCRIPTION_GRACE_DAYS says otherwise).",
+    metavar="N",
+)
+TENANT = Option(
+    "tenant", str, None, "Only this organisation (its slug, the schema name).", metavar="SCHEMA"
+)
+
+JOBS = (
+    Job(
+        service=services.process_recurring_payments,
+        cron="0 2,14 * * *",
+        options=(DAYS_BEFORE, FIRM_ID, DRY_RUN, AS_OF),
+    ),
+    Job(
+        service=services.check_subscription_status,
+        cron="0 3 * * *",
+        options=(GRACE_DAYS, TENANT, FIRM_ID, DRY_RUN, AS_OF),
+    ),
+)

@@ -1,0 +1,7 @@
+"""The command ``check_subscription_status``."""
+
+from apps.jobs.commands import JobCommand
+
+
+class Command(JobCommand):
+    job = "check_subscription_status"

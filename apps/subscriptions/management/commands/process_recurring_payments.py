@@ -1,0 +1,7 @@
+"""The command ``process_recurring_payments``."""
+
+from apps.jobs.commands import JobCommand
+
+
+class Command(JobCommand):
+    job = "process_recurring_payments"

@@ -1,0 +1,87 @@
+"""What people type about an account at a provider. Secrets go in and never come out."""
+
+from typing import Any
+
+from django import forms
+
+from apps.firms.admin import FirmScopedForm
+from apps.integrations.cards.signature import BadSignature, NoPublicKey, verify_callback
+from apps.webhooks.models import GatewayAccount
+
+Provider = GatewayAccount.Provider
+
+NEEDED = {
+    Provider.STRIPE: ("secret_key", "webhook_secret"),
+    Provider.BOG: ("client_id", "client_secret", "public_key"),
+}
+OPTIONAL = {Provider.STRIPE: (), Provider.BOG: ("next_public_key",)}
+SECRETS = tuple(
+    name for provider in Provider for name in (*NEEDED[provider], *OPTIONAL[provider])
+)
+
+
+class SecretField(forms.CharField):
+    """A secret that is typed and never shown again; empty keeps the one that is stored."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.PasswordInput(attrs={"autocomplete": "off"}))
+        super().__init__(required=False, max_length=4000, **kwargs)
+
+
+class Box(forms.Textarea):
+    """Takes what is pasted and shows none of it again: it may be another box's secret."""
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        return super().get_context(name, None, attrs)
+
+
+class KeyField(SecretField):
+    """An RSA public key, pasted as PEM."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=Box(attrs={"rows": 4, "cols": 66}), **kwargs)
+
+    def clean(self, value: Any) -> str:
+        pem = str(super().clean(value) or "")
+        try:
+            verify_callback(raw=b"", signature="", public_keys=[pem] if pem else [])
+        except BadSignature:  # the key can be read; there was nothing to sign
+            return pem
+        except NoPublicKey:
+            if pem:
+                text = "Paste an RSA public key with its first and last line."
+                raise forms.ValidationError(text) from None
+        return pem
+
+
+class AccountForm(FirmScopedForm[GatewayAccount]):
+    """An account, with its credentials as fields that only take."""
+
+    secret_key = SecretField(help_text="Stripe: sk_live_… or sk_test_…")
+    webhook_secret = SecretField(help_text="Stripe: whsec_…, of the webhook's own page.")
+    client_id = SecretField(help_text="Bank of Georgia.")
+    client_secret = SecretField(help_text="Bank of Georgia.")
+    public_key = KeyField(help_text="Bank of Georgia: what its callbacks are signed with.")
+    next_public_key = KeyField(help_text="Bank of Georgia, while the bank changes keys.")
+
+    class Meta:
+        model = GatewayAccount
+        fields = ("firm", "provider", "livemode")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        provider = Provider(cleaned.get("provider") or self.instance.provider or Provider.BOG)
+        if "provider" in self.errors:
+            return cleaned
+        known = self.instance.credentials
+        for name in NEEDED[provider]:
+            if not (cleaned.get(name) or known.get(name) or name in self.errors):
+                self.add_error(name, f"{provider.label} needs this.")
+        for name in SECRETS:
+            if cleaned.get(name) and name not in (*NEEDED[provider], *OPTIONAL[provider]):
+                self.add_error(name, f"{provider.label} has no such credential.")
+        return cleaned
+
+    def secrets(self) -> dict[str, str]:
+        """Return the credentials that were typed."""
+        return {name: self.cleaned_data[name] for name in SECRETS if self.cleaned_data[name]}

@@ -1,0 +1,31 @@
+"""What happens in the inbox."""
+
+from apps.webhooks.services.accounts import (
+    accounts_by_firm,
+    disable_account,
+    enable_account,
+    find_account,
+    save_account,
+)
+from apps.webhooks.services.cleanup import cleanup_webhook_events
+from apps.webhooks.services.decisions import give_up, process_again
+from apps.webhooks.services.intake import MOST_BYTES, count_refusal, receive
+from apps.webhooks.services.processing import process_webhook_events
+from apps.webhooks.services.senders import Reason, Refused
+
+__all__ = [
+    "MOST_BYTES",
+    "Reason",
+    "Refused",
+    "accounts_by_firm",
+    "cleanup_webhook_events",
+    "count_refusal",
+    "disable_account",
+    "enable_account",
+    "find_account",
+    "give_up",
+    "process_again",
+    "process_webhook_events",
+    "receive",
+    "save_account",
+]
