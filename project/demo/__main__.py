@@ -123,13 +123,14 @@ def _seeded_at() -> str:
 
 
 def _play(caught: mail.Caught) -> int:
-    from project.demo.first_night import outcome_table, play
+    from project.demo.first_night import card_table, outcome_table, play
 
     print(
         "\nThe night begins: every scheduled job goes once through the cluster.\n", flush=True
     )
     runs = play()
     print(outcome_table(runs))
+    print(card_table(runs))
     print(f"\n{caught.count} e-mails caught in {caught.folder}.", flush=True)
     return 0 if runs and all(run.ended_well for run in runs) else 1
 

@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from apps.core import money
+from apps.core.items import Outcome
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobRun
 
 PATIENCE = 120.0  # seconds a job may take on demo data
+CHARGING = ("process_recurring_charges", "process_recurring_payments")
 LAST = ("process_webhook_events", "deliver_notifications")
 _GATES = ("at", "weekdays")  # a night by day must not wait for the morning
 
@@ -35,7 +37,7 @@ def outcome_table(runs: Iterable[JobRun]) -> str:
     table = Table(title="The night", title_justify="left")
     for column in ("", "Job", "Outcome"):
         table.add_column(column)
-    for column in ("Done", "Skipped", "Failed", "Money", "Took"):
+    for column in ("Done", "Skipped", "Declined", "Failed", "Money", "Took"):
         table.add_column(column, justify="right")
     for run in runs:
         table.add_row(
@@ -44,10 +46,36 @@ def outcome_table(runs: Iterable[JobRun]) -> str:
             run.get_state_display() + (f": {run.problem}" if run.problem else ""),
             str(run.done),
             str(run.skipped),
+            str(run.declined),
             str(run.failed),
             ", ".join(money.write(total) for total in run.totals),
             f"{run.took.total_seconds():.2f} s" if run.took else "",
         )
+    return _drawn(table)
+
+
+def card_table(runs: Iterable[JobRun]) -> str:
+    """Draw whose card was charged, and what the bank said to it."""
+    table = Table(title="The cards", title_justify="left")
+    for column in ("", "Job", "Whose"):
+        table.add_column(column)
+    table.add_column("Amount", justify="right")
+    table.add_column("Outcome")
+    for run in runs:
+        if run.job in CHARGING:
+            for item in run.items.order_by("position"):
+                outcome = Outcome(item.outcome)
+                table.add_row(
+                    outcome.sign,
+                    run.job,
+                    item.subject_label,
+                    money.write(item.amount) if item.amount else "",
+                    item.detail or outcome.label,
+                )
+    return _drawn(table)
+
+
+def _drawn(table: Table) -> str:
     out = io.StringIO()
     Console(file=out, width=118).print(table)
     return out.getvalue()

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django_q.models import OrmQ, Task
 
 from apps.billing.models import AccountCredit, BillingAccount, Invoice, InvoiceLine
+from apps.discrepancies.models import Discrepancy
 from apps.documents.models import SignatureRequest
 from apps.engagements.models import Engagement
 from apps.firms.models import Firm
@@ -137,6 +138,31 @@ def test_process_recurring_charges(demo_banks: Sandbox) -> None:
     ]  # fmt: skip
     assert len(demo_banks.stripe.charges_made()) == 2
     assert Notification.objects.count() == told
+
+
+def test_reconcile_stripe(demo_banks: Sandbox) -> None:
+    first = run("reconcile_stripe")
+    assert "Mismatches found: 2 (2 new)" in summary(first)
+    assert "Errors: 0" in summary(first)
+    open_issues = Discrepancy.objects.filter(status="open").order_by("kind")
+    assert [(one.firm.slug, one.kind) for one in open_issues] == [
+        ("acme-consulting", "refund_not_recorded"),
+        ("acme-consulting", "remote_paid_local_unpaid"),
+    ]
+    told = Notification.objects.count()
+    assert "Mismatches found: 2 (0 new)" in summary(run("reconcile_stripe"))
+    assert Notification.objects.count() == told
+
+
+def test_reconcile_stripe_repairs_both_on_request(demo_banks: Sandbox) -> None:
+    run("reconcile_stripe", repair=True)
+    foxglove, granite = (
+        Invoice.objects.get(account__contact__display_name=name)
+        for name in ("Foxglove Florists", "Granite Gym")
+    )
+    assert (foxglove.status, foxglove.paid_minor) == ("paid", 80_000)
+    assert (granite.paid_minor, granite.balance_minor) == (37_500, 12_500)
+    assert "Mismatches found: 0 (0 new)" in summary(run("reconcile_stripe"))
 
 
 def test_refresh_materialized_views() -> None:
