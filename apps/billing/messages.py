@@ -57,7 +57,6 @@ def _payment_received(notifications: Sequence[Notification]) -> Words:
         )
     if facts["balance"]:
         paragraphs.append(f"Still to pay on this invoice: {facts['balance']}.")
-    paragraphs.append(str(facts["firm"]))
     return _letter(f"Receipt: {facts['amount']} for invoice {facts['number']}", *paragraphs)
 
 
@@ -70,7 +69,6 @@ def _charge_failed(notifications: Sequence[Notification]) -> Words:
         f"We will try again on {_day(facts['next_on'])}. Please make sure that the card can "
         "be charged by then, or store another one:",
         ("Store another card", links.card_link(facts["account"])),
-        str(facts["firm"]),
     )
 
 
@@ -87,7 +85,6 @@ def _charge_given_up(notifications: Sequence[Notification]) -> Words:
         "We will not try this card again.",
         ("Pay this invoice now", links.pay_link(facts["invoice"])),
         ("Or store another card, and we will charge that", links.card_link(facts["account"])),
-        str(facts["firm"]),
     )
 
 
@@ -98,7 +95,6 @@ def _authentication_needed(notifications: Sequence[Notification]) -> Words:
         f"Your bank wants you to confirm the payment of {facts['amount']} for invoice "
         f"{facts['number']} yourself. It takes a minute:",
         ("Confirm and pay", links.pay_link(facts["invoice"])),
-        str(facts["firm"]),
     )
 
 
@@ -110,7 +106,6 @@ def _no_card(notifications: Sequence[Notification]) -> Words:
         "is no card on your account that can be charged.",
         ("Store a card", links.card_link(facts["account"])),
         ("Or pay this invoice now", links.pay_link(facts["invoice"])),
-        str(facts["firm"]),
     )
 
 
@@ -192,7 +187,6 @@ def facts_of(invoice: Invoice, *, amount: str, **more: Any) -> dict[str, Any]:
         "account": invoice.account_id,
         "number": invoice.number,
         "amount": amount,
-        "firm": str(invoice.firm),
         **more,
     }
 

@@ -202,7 +202,7 @@ def test_marks_cards_as_not_chargeable(
     answer = press(desk, CARDS, "mark_as_not_chargeable", good, dead, **REASON)
     assert said(answer) == (
         "1 card marked as not chargeable, "
-        "1 skipped: the visa ending 0002 was not chargeable before."
+        "1 skipped: the Visa ending 0002 was not chargeable before."
     )
     good.refresh_from_db()
     assert (good.status, good.invalid_reason) == ("invalid", "Looked it up")
@@ -220,7 +220,7 @@ def test_a_customers_page_shows_their_cards_and_how_they_pay(
     )
     where = reverse("admin:billing_billingaccount_change", args=[account.pk])
     page = desk.get(where).content.decode()
-    for part in ("visa ending 4242", "08/2030", "stored card", "cus_ada"):
+    for part in ("Visa ending 4242", "08/2030", "stored card", "cus_ada"):
         assert part in page
 
 
@@ -229,6 +229,6 @@ def test_an_invoices_page_shows_what_was_tried(desk: Client, account: BillingAcc
     PaymentAttemptFactory(invoice=invoice, status="declined", decline_code="insufficient_funds")
     where = reverse("admin:billing_invoice_change", args=[invoice.pk])
     page = desk.get(where).content.decode()
-    for part in ("visa ending 4242", "insufficient_funds", "Declined"):
+    for part in ("Visa ending 4242", "insufficient_funds", "Declined"):
         assert part in page
     assert PaymentMethod.objects.get(account=account).provider_ref not in page

@@ -62,7 +62,7 @@ def test_says_which_card_is_charged_now(client: Client, account: BillingAccount)
     account.default_payment_method = PaymentMethodFactory(account=account)
     account.save()
     said = words(client.get(card_path(account)))
-    assert "Your invoices are charged to your visa ending 4242." in said
+    assert "Your invoices are charged to your Visa ending 4242." in said
 
 
 def test_shows_no_card_that_cannot_be_charged(client: Client, account: BillingAccount) -> None:

@@ -39,7 +39,8 @@ class PaymentMethod(Dated):
         ]
 
     def __str__(self) -> str:
-        return f"{self.brand or 'card'} ending {self.last4}" if self.last4 else "stored card"
+        brand = self.brand[:1].upper() + self.brand[1:]
+        return f"{brand or 'Card'} ending {self.last4}" if self.last4 else "stored card"
 
 
 class PaymentAttempt(Dated):

@@ -166,7 +166,7 @@ def _lock(till: Till, pks: Sequence[int]) -> dict[int, Invoice]:
     """Lock the invoices that are still due, until the claim is committed."""
     due = Invoice.objects.due_for_autopay(now=till.clock.now).filter(pk__in=pks)
     free = due.exclude(attempts__status__in=PaymentAttempt.OPEN)
-    rows = free.select_related("firm", "account__contact").order_by("pk")
+    rows = free.select_related("account__contact").order_by("pk")
     return {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
 
 

@@ -89,7 +89,7 @@ def tell_undecided(attempt: PaymentAttempt) -> None:
 def tell_no_card(invoices: Sequence[Invoice]) -> None:
     """Ask customers for a card that can be charged, once for each invoice.
 
-    The invoices come with their firm and their account's contact.
+    The invoices come with their account's contact.
     """
     notify(
         [
