@@ -209,6 +209,7 @@ X_FRAME_OPTIONS = "DENY"
 TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", 0)
 RATELIMIT_IP_META_KEY = "apps.core.visitors.address"
 SESSION_COOKIE_HTTPONLY = True
+DEFAULT_EXCEPTION_REPORTER_FILTER = "apps.core.error_pages.DiscreetReporterFilter"
 if PRODUCTION:
     SECURE_SSL_REDIRECT = env.truth("SECURE_SSL_REDIRECT", default=True)
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

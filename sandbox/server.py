@@ -166,6 +166,9 @@ class _Sockets(ThreadedWSGIServer):
         self.connections: set[socket.socket] = set()
         super().__init__(HOST, port, app, _Handler)
 
+    def server_activate(self) -> None:
+        """Not yet: who listens is ready to answer."""
+
     def shutdown_request(self, request: Any) -> None:
         self.close_request(request)  # no polite goodbye: it would turn a reset into an end
 
@@ -187,6 +190,7 @@ class Server:
         return f"http://{HOST}:{self._sockets.server_port}"
 
     def start(self) -> None:
+        self._sockets.socket.listen(self._sockets.request_queue_size)
         self._thread.start()
 
     def stop(self) -> None:

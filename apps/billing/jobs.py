@@ -11,6 +11,11 @@ REPAIR = Option("repair", bool, False, "Record what Stripe knows and its events 
 
 JOBS: tuple[Job, ...] = (
     Job(
+        service=services.mark_overdue_invoices,
+        cron="55 * * * *",
+        options=(FIRM_ID, DRY_RUN, AS_OF),
+    ),
+    Job(
         service=services.process_recurring_charges,
         cron="0 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),

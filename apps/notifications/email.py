@@ -22,13 +22,14 @@ from django.utils.safestring import mark_safe
 from apps.core.problems import Problem
 from apps.notifications.sending import ChannelDown, Letter, Refused
 
+PLATFORM = "Nightshift"  # where DEFAULT_FROM_EMAIL gives no name
+
 # Replies that say: there is no such mailbox (RFC 5321 4.2.3, RFC 3463 5.1.x).
 _BOUNCE = {550, 551, 553}
 _ENHANCED = re.compile(rb"^\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _LINE = 900  # RFC 5322 allows 998 bytes; a folded link in a header is often misread
 _ADDRESS = re.compile(r"""[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[^\s@<>()[\]\\,;:"]+""")
 _LINE_END = re.compile(r"\r\n|\r|\n")
-PLATFORM = "Nightshift"  # where the settings give no name
 _CLOSING = 421  # the server ends the connection with this answer
 _TOO_BIG = 552  # the one refusal of a sender that is about the message
 

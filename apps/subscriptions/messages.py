@@ -269,9 +269,7 @@ PAYMENT_FAILED = _demand("subscription_payment_failed", _payment_failed)
 RECEIPT = NotificationType(
     "subscription_receipt", Category.TRANSACTIONAL, _receipt, from_platform=True
 )
-ALERT = NotificationType(
-    "subscription_alert", Category.OPERATIONAL, _alert, from_platform=True
-)
+ALERT = NotificationType("subscription_alert", Category.OPERATIONAL, _alert, from_platform=True)
 
 TYPES: tuple[NotificationType, ...] = (
     REMINDER,

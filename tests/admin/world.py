@@ -168,7 +168,7 @@ def rows_of(model: type[Model], firm: Firm) -> list[Any]:
 
 def everything() -> dict[str, list[dict[str, Any]]]:
     """Return all rows of all tables, but for who signed in and what the admin noted of it."""
-    left_out = {"sessions.session", "admin.logentry", "firms.user"}
+    left_out = {"sessions.session", "admin.logentry", "firms.user", "firms.usersession"}
     return {
         model._meta.label_lower: list(model._default_manager.order_by("pk").values())
         for model in apps.get_models(include_auto_created=True)

@@ -230,3 +230,36 @@ def test_a_card_that_the_gateway_does_not_know_is_never_asked_again(shop: Shop) 
     assert (card.status, card.invalid_reason) == ("invalid", "resource_missing")
     assert state(invoice) == ("sent", "failed", 0)
     assert Notification.objects.filter(type="charge_given_up").count() == 1
+
+
+def test_a_debit_whose_return_was_not_heard_of_is_asked_about(shop: Shop) -> None:
+    invoice = shop.invoice(shop.customer("processing"))
+    collect(FIRST)
+    assert attempts(invoice) == [(500_000, "processing")]
+    reference = PaymentAttempt.objects.get().gateway_ref
+    shop.sandbox.stripe.settle(reference, "insufficient_funds")
+    collect(FIRST + timedelta(days=4))
+    assert attempts(invoice) == [(500_000, "processing")]
+    collect(FIRST + timedelta(days=6))
+    assert attempts(invoice)[0] == (500_000, "declined")
+    assert Payment.objects.get(gateway_ref=reference).status == "failed"
+
+
+def test_a_key_that_is_refused_later_does_not_undo_the_charge(shop: Shop) -> None:
+    invoice = shop.invoice()
+    lose_the_answer(shop, "reset_after")
+    shop.sandbox.stripe.misbehave("error_before", path=CHARGE, status=401)
+    collect(AN_HOUR_LATER)
+    assert attempts(invoice) == [(500_000, "in_flight")]
+    collect(AN_HOUR_LATER + timedelta(hours=1))
+    assert attempts(invoice) == [(500_000, "succeeded")]
+    assert len(shop.charges(invoice)) == 1
+
+
+def test_a_payment_that_the_gateway_will_not_show_stays_as_it_is(shop: Shop) -> None:
+    invoice = shop.invoice(shop.customer("processing"))
+    collect(FIRST)
+    PaymentAttempt.objects.update(gateway_ref="pi_of_nobody")
+    collect(FIRST + timedelta(days=6))
+    assert attempts(invoice) == [(500_000, "processing")]
+    assert PaymentAttempt.objects.get().payment_method.status == "active"

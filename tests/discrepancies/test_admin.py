@@ -15,6 +15,7 @@ from tests.factories import (
     FirmFactory,
     MembershipFactory,
     ReconciliationRunFactory,
+    UserFactory,
 )
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +79,21 @@ def test_cannot_touch_the_neighbours(desk: Client) -> None:
     press(desk, "ignore", theirs, confirmed="yes", reason="Mischief")
     theirs.refresh_from_db()
     assert theirs.status == "open"
+
+
+def test_never_meet_what_is_between_the_platform_and_its_bank(desk: Client, firm: Firm) -> None:
+    own, theirs = DiscrepancyFactory(firm=firm), DiscrepancyFactory(source="bog")
+    hidden = DiscrepancyFactory(firm=firm, source="bog", kind="refunded")
+    answer = desk.get(ISSUES)
+    assert list(answer.context["cl"].result_list) == [own]
+    assert b"refunded" not in answer.content
+    page = reverse("admin:discrepancies_discrepancy_change", args=[hidden.pk])
+    assert desk.get(page).status_code == 302
+    press(desk, "ignore", hidden, confirmed="yes", reason="Mischief")
+    hidden.refresh_from_db()
+    assert hidden.status == "open"
+    desk.force_login(UserFactory(is_staff=True, is_superuser=True))
+    assert {*desk.get(ISSUES).context["cl"].result_list} == {own, hidden, theirs}
 
 
 def test_cannot_decide_without_the_right(client: Client, firm: Firm) -> None:

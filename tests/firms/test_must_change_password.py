@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.firms.models import User
-from tests.factories import PASSWORD, MembershipFactory, UserFactory
+from tests.factories import PASSWORD, MembershipFactory, SubscriptionFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def must_change(user: User) -> bool:
 
 @pytest.mark.parametrize("page", ["/admin/", "/admin/firms/firm/", "/admin/nowhere/", "/"])
 def test_is_shown_where_to_do_it(client: Client, owner: User, page: str) -> None:
-    assert client.get(page)["Location"] == HERE
+    assert client.get(page)["Location"] == f"{HERE}?next={page}"
 
 
 def test_can_do_nothing_before(client: Client, owner: User) -> None:
@@ -42,10 +42,36 @@ def test_can_do_nothing_before(client: Client, owner: User) -> None:
 
 def test_meets_the_page_right_after_signing_in(client: Client) -> None:
     user = MembershipFactory(user__is_staff=True, user__must_change_password=True).user
-    data = {"username": user.username, "password": PASSWORD}
+    data = {"username": user.username, "password": PASSWORD, "next": "/admin/"}
     answer = client.post(reverse("admin:login"), data, follow=True)
-    assert [where for where, _ in answer.redirect_chain][-1] == HERE
+    assert [where for where, _ in answer.redirect_chain][-1] == f"{HERE}?next=/admin/"
     assert b"Old password" in answer.content
+
+
+def test_meets_it_at_the_owners_door_too_and_goes_on_from_there(client: Client) -> None:
+    subscription = SubscriptionFactory()
+    user = MembershipFactory(
+        firm=subscription.firm,
+        user__is_staff=False,
+        user__must_change_password=True,
+        roles=["owner"],
+    ).user
+    page = reverse("subscriptions:page", args=[subscription.pk])
+    data = {"username": user.username, "password": PASSWORD, "next": page}
+    answer = client.post(reverse("subscriptions:sign-in"), data, follow=True)
+    assert [where for where, _ in answer.redirect_chain] == [page, f"{HERE}?next={page}"]
+    assert b"Old password" in answer.content
+    assert client.post(reverse("subscriptions:pay", args=[subscription.pk])).status_code == 403
+    form = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    answer = client.post(f"{HERE}?next={page}", form, follow=True)
+    assert answer.redirect_chain == [(page, 302)]
+    assert b"Your subscription" in answer.content
+
+
+def test_is_never_sent_on_to_another_site(client: Client, owner: User) -> None:
+    form = {"old_password": PASSWORD, "new_password1": NEW, "new_password2": NEW}
+    answer = client.post(f"{HERE}?next=https://elsewhere.example/", form)
+    assert answer["Location"] == reverse("admin:password_change_done")
 
 
 def test_is_let_in_afterwards(client: Client, owner: User) -> None:

@@ -347,6 +347,7 @@ def test_welcomes_the_owner(smtp_server: MailServer) -> None:
     deliver_notifications()
     [mail] = smtp_server.messages
     assert mail.message["To"] == "admin@acme.com"
+    assert mail.message["From"] == "Nightshift <nightshift@localhost>"
     assert mail.message["Subject"] == "Welcome to Nightshift: Acme Consulting is ready"
     part = mail.message.get_body(("plain",))
     assert part is not None

@@ -5,7 +5,9 @@ import io
 import json
 import logging
 import re
+import traceback
 import zlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from typing import Any
@@ -32,45 +34,45 @@ _CODED = re.compile(r"[A-Za-z0-9+/_-]{16,}")  # base64, possibly
 class Watch:
     """Remembers all that was heard, by where, and the markers to look for in it.
 
-    What a marker's name is allowed to be found in is told with ``allow``; a place is a
-    prefix of where something was heard: ``column contacts_contact.email``.
+    Several may have one name. Where they may be found is told with ``allow``; a place is how
+    the name of where something was heard begins: ``column contacts_contact.email``.
     """
 
     def __init__(self) -> None:
-        self.markers: dict[str, str] = {}
+        self.markers: set[tuple[str, str]] = set()
         self.allowed: set[tuple[str, str]] = set()
-        self.heard: list[tuple[str, str]] = []
+        self.heard: dict[str, set[str]] = defaultdict(set)
 
     def mark(self, **markers: str) -> None:
         """Look for these from now on."""
         assert all(len(text) >= 8 for text in markers.values()), "too short to be told apart"
-        self.markers |= markers
+        self.markers |= set(markers.items())
 
     def allow(self, **places: Sequence[str]) -> None:
         """Let a marker be found in these places."""
         self.allowed |= {(name, place) for name, some in places.items() for place in some}
 
     def hear(self, where: str, what: object) -> None:
-        self.heard.append((where, what if isinstance(what, str) else repr(what)))
+        self.heard[where].add(what if isinstance(what, str) else repr(what))
 
     # ---- where things are said --------------------------------------------------------------
 
-    def run(self, command: str, *args: str, expect: str | None = None, **options: Any) -> str:
-        """Run a command at every verbosity and as JSON, and listen to both of its streams."""
+    def run(self, command: str, **options: Any) -> str:
+        """Run a job at every verbosity and as JSON; returns what it said in JSON."""
         for verbosity in range(4):
-            self.run_once(command, *args, verbosity=verbosity, **options)
-        said = self.run_once(command, *args, json=True, **options)
-        assert expect is None or expect in said, said
-        return said
+            self.run_once(command, verbosity=verbosity, **options)
+        return self.run_once(command, json=True, **options)
 
-    def run_once(self, command: str, *args: str, **options: Any) -> str:
-        """Run a command and return all that it said, its error included."""
+    def run_once(self, command: str, **options: Any) -> str:
+        """Run a command and return all that it said, on both streams and as its end."""
         out = io.StringIO()
         with redirect_stdout(out), redirect_stderr(out):
             try:
-                call_command(command, *args, stdout=out, stderr=out, **options)
+                call_command(command, stdout=out, stderr=out, **options)
             except CommandError as error:
                 out.write(str(error))
+            except Exception:
+                out.write(traceback.format_exc())  # as Python ends
         self.hear(f"output of {command}", out.getvalue())
         return out.getvalue()
 
@@ -85,23 +87,24 @@ class Watch:
     def leaks(self) -> list[str]:
         """Return which marker was found where, without those that may be there."""
         for letter in mail.outbox:
-            self.hear(f"mail to {', '.join(letter.to)}", letter.message().as_string())
-            self.hear(f"mail to {', '.join(letter.to)}", _bodies(letter))
-        found = {
-            (name, where)
-            for where, what in [*self.heard, *everything_kept()]
-            for name in self._found_in(what)
+            place = f"mail to {', '.join(letter.to)}"
+            self.hear(place, letter.message().as_string())
+            self.hear(place, [letter.subject, letter.body, letter.alternatives])
+        for where, what in everything_kept():
+            self.hear(where, what)
+        return sorted(
+            f"{name} in {where}"
+            for where, said in self.heard.items()
+            for name in self._found_in("\n".join(said))
             if not any(name == n and where.startswith(place) for n, place in self.allowed)
-        }
-        return sorted(f"{name} in {where}" for name, where in found)
+        )
 
     def _found_in(self, what: str) -> set[str]:
-        texts = [what, *decoded(what)]
+        whole = "\n".join([what, *decoded(what)])
         return {
             name
-            for name, marker in self.markers.items()
-            for form in {marker, quote(marker, safe="")}
-            if any(form in text for text in texts)
+            for name, marker in self.markers
+            if marker in whole or quote(marker, safe="") in whole
         }
 
 
@@ -135,11 +138,6 @@ def _text(value: object) -> str:
     if isinstance(value, Mapping | list):
         return json.dumps(value, ensure_ascii=False)
     return value if isinstance(value, str) else ""
-
-
-def _bodies(letter: Any) -> list[str]:
-    others = getattr(letter, "alternatives", [])
-    return [letter.subject, letter.body, *(str(other[0]) for other in others)]
 
 
 class _Reader(logging.Handler):

@@ -48,6 +48,7 @@ EVERYWHERE = NotificationType(
     _one,
     channels=(Channel.EMAIL, Channel.SMS, Channel.IN_APP),
 )
+FROM_US = NotificationType("from_us", Category.OPERATIONAL, _one, from_platform=True)
 
 TYPES: tuple[NotificationType, ...] = (
     RECEIPT,
@@ -58,6 +59,7 @@ TYPES: tuple[NotificationType, ...] = (
     UNSURE,
     BY_EMAIL,
     EVERYWHERE,
+    FROM_US,
 )
 
 

@@ -64,6 +64,29 @@ def test_comes_from_the_firm_and_answers_go_to_its_office(
     assert message["Message-ID"] == f"<delivery-{pk}-{made}@nightshift.example>"
 
 
+def test_comes_from_the_platform_when_it_is_the_platforms_own(
+    ada: Contact, smtp_server: MailServer
+) -> None:
+    say(ada, messages.FROM_US)
+
+    message = received(smtp_server)
+
+    assert message["From"] == "Nightshift <post@nightshift.example>"
+    assert message["Reply-To"] is None
+    assert body(message, "plain") == "Good day.\n\n-- \nNightshift\n"
+    assert "Sent by Nightshift." in body(message, "html")
+    assert "Evergreen" not in message.as_string()
+
+
+def test_names_the_platform_where_the_settings_do_not(
+    ada: Contact, smtp_server: MailServer, settings: Settings
+) -> None:
+    settings.DEFAULT_FROM_EMAIL = "post@night.example"
+    say(ada, messages.FROM_US)
+
+    assert received(smtp_server)["From"] == "Nightshift <post@night.example>"
+
+
 def test_has_no_reply_address_when_the_firm_gave_none(
     ada: Contact, smtp_server: MailServer
 ) -> None:

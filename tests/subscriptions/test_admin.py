@@ -9,13 +9,17 @@ from django.urls import reverse
 
 from apps.audit.models import AuditEvent
 from apps.firms.models import User
+from apps.firms.rights import staff_group
+from apps.notifications.models import Notification
 from apps.subscriptions.models import PaymentOrder, Plan, Subscription
 from apps.subscriptions.plans import FIRST_PLANS
+from apps.subscriptions.services.owners import alert
 from tests.factories import MembershipFactory, PaymentOrderFactory
 from tests.subscriptions.subscribing import (
     fresh,
     on,
     operator,
+    owner_of,
     saved_card,
     stands,
     subjects,
@@ -117,6 +121,28 @@ def test_a_new_platform_has_plans_to_sell() -> None:
     assert {(one.code, one.price_minor, one.period_count) for one in found} == {
         ("starter", 2_900, 30), ("professional", 5_900, 30), ("enterprise", 14_900, 30)
     }  # fmt: skip
+
+
+def test_what_operators_are_told_of_an_order_is_not_in_a_firms_outbox(
+    client: Client, someone: User, unknown: PaymentOrder
+) -> None:
+    firm, neighbour = unknown.firm, subscriber("neighbour").firm
+    member = MembershipFactory(
+        firm=firm, user__username="in-both", user__is_superuser=True
+    ).user
+    owner = owner_of(unknown.subscription)
+    owner.groups.add(staff_group())
+    alert(unknown, kind="mismatch", what="The bank received 0.01 GEL.")
+    client.force_login(owner)
+    where = reverse("admin:notifications_notification_changelist")
+    page = client.get(where).content.decode()
+    assert "subscription_alert" not in page
+    assert someone.username not in page
+    assert member.username not in page
+    client.force_login(someone)
+    shown = client.get(where).context["cl"].result_list
+    assert {row.recipient_user for row in shown} == {someone, member}
+    assert not Notification.objects.filter(firm=neighbour).exists()
 
 
 # ---- decisions ------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps.audit.models import AuditEvent
@@ -20,7 +21,7 @@ from apps.subscriptions.services import (
     suspend,
 )
 from sandbox import Sandbox
-from tests.factories import MembershipFactory, PaymentOrderFactory
+from tests.factories import PASSWORD, MembershipFactory, PaymentOrderFactory
 from tests.subscriptions.subscribing import (
     EXPIRY,
     at,
@@ -311,6 +312,23 @@ def test_signs_everybody_out_but_the_owners() -> None:
     check("2025-06-20")
     assert set(Session.objects.values_list("session_key", flat=True)) == stays
     assert set(UserSession.objects.values_list("session_key", flat=True)) == stays
+
+
+def test_really_signs_them_out() -> None:
+    subscription, neighbour = subscriber(), subscriber("neighbour", expires_on=None)
+    clerk = MembershipFactory(firm=subscription.firm).user
+    other = MembershipFactory(firm=neighbour.firm).user
+    browsers = {name: Client() for name in ("owner", "clerk", "other", "operator")}
+    people = {"owner": owner_of(subscription), "clerk": clerk, "other": other}
+    with on("2025-06-19"):
+        for name, user in (people | {"operator": operator()}).items():
+            form = {"username": user.username, "password": PASSWORD}
+            assert browsers[name].post("/admin/login/", form).status_code == 302
+            assert browsers[name].get("/admin/").status_code == 200
+    check("2025-06-20")
+    with on("2025-06-20"):
+        answers = {name: one.get("/admin/").status_code for name, one in browsers.items()}
+    assert answers == {"owner": 200, "clerk": 302, "other": 200, "operator": 200}
 
 
 def test_writes_a_suspension_down() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
+from pytest_django import Settings
 
 from apps.notifications.models import Delivery, Notification
 from apps.notifications.services import deliver_notifications
@@ -90,14 +91,26 @@ def test_greets_whoever_comes_back() -> None:
     assert "Amount: 59.00 GEL" in words.text
 
 
-def test_goes_out_by_mail(smtp_server: MailServer) -> None:
+def test_goes_out_by_mail_from_the_platform(
+    smtp_server: MailServer, settings: Settings
+) -> None:
+    settings.DEFAULT_FROM_EMAIL = "Nightshift <post@night.example>"
     subscription = subscriber()
+    subscription.firm.settings.reply_to = "office@motors.example"
+    subscription.firm.settings.save()
     saved_card(subscription)
     check("2025-06-06")
     with on("2025-06-06"):
         deliver_notifications()
     [delivery] = Delivery.objects.filter(channel="email")
     assert delivery.status == "sent"
+    [mail] = smtp_server.messages
+    assert mail.message["From"] == "Nightshift <post@night.example>"
+    assert mail.message["Reply-To"] is None
+
+
+def test_is_always_the_platforms_own() -> None:
+    assert all(type.from_platform for type in TYPES)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from apps.billing.services.issuing import (
 )
 from apps.billing.services.ledger_views import refresh_materialized_views
 from apps.billing.services.numbering import open_numbering
+from apps.billing.services.overdue import mark_overdue_invoices
 from apps.billing.services.payments import (
     fail_payment,
     principal_covered_on,
@@ -57,6 +58,7 @@ __all__ = [
     "issue_invoices",
     "lock_numbering",
     "mark_overdue",
+    "mark_overdue_invoices",
     "open_dispute",
     "open_numbering",
     "pause_dunning",

@@ -47,6 +47,10 @@ def _answer(
         more = f"{headers}\r\n" if headers else ""
         length = f"Content-Length: {len(answer)}\r\nConnection: close\r\n{more}\r\n"
         connection.sendall(start + length.encode() + answer)
+        # To close on bytes of the question that nobody has read would reset the answer.
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65_536):
+            pass
         return
     connection.sendall(start + (b"X-Drip: " if answer == "headers" else b"\r\n"))
     while not done.wait(0.05):
