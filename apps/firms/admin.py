@@ -275,6 +275,10 @@ class FirmAdmin(FirmScopedAdmin[Firm]):
     ordering = ("name",)
     readonly_fields = ("is_active", "suspended_at", "created_at", "updated_at")
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Firms are made by ``provision_firm``, with all that a firm needs."""
+        return False
+
     def get_inlines(self, request: HttpRequest, obj: Firm | None) -> Any:
         """Staff find the settings on a page of their own: this one they cannot save."""
         return (FirmSettingsInline,) if self.has_change_permission(request, obj) else ()

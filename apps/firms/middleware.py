@@ -10,6 +10,9 @@ from django.utils import timezone
 from apps.firms.models import User
 from apps.firms.services import note_activity
 
+# Pages that also who must change their password may see: the ways out, a script of the form.
+STILL_OPEN = ("admin:logout", "subscriptions:sign-out", "admin:jsi18n")
+
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
 
@@ -28,7 +31,7 @@ class MustChangePassword:
         if not (isinstance(user, User) and user.must_change_password):
             return self.get_response(request)
         here = reverse("admin:password_change")
-        if request.path_info in {here, reverse("admin:logout"), reverse("admin:jsi18n")}:
+        if request.path_info in {here, *map(reverse, STILL_OPEN)}:
             return self.get_response(request)
         if request.method in {"GET", "HEAD"}:
             return redirect_to_login(request.get_full_path(), here)

@@ -8,6 +8,7 @@ app_name = "subscriptions"
 urlpatterns = [
     path("", views.mine, name="mine"),
     path("sign-in/", views.SignIn.as_view(), name="sign-in"),
+    path("sign-out/", views.SignOut.as_view(), name="sign-out"),
     path("<int:pk>/", views.page, name="page"),
     path("<int:pk>/pay/", views.pay, name="pay"),
     path("<int:pk>/cancel/", views.cancel, name="cancel"),

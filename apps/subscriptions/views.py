@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, LogoutView
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -67,6 +67,12 @@ def owned(request: HttpRequest) -> "QuerySet[Subscription]":
         membership__is_active=True,
     )
     return rows.filter(Exists(role))
+
+
+class SignOut(LogoutView):
+    """Signs owners out; the admin's own page turns those away who are not its staff."""
+
+    next_page = "subscriptions:sign-in"
 
 
 class SignIn(LoginView):

@@ -310,3 +310,12 @@ def test_has_no_way_back_without_paying(browser: Client, mine: Subscription) -> 
     )
     press(browser, "keep", mine, "2025-06-11")
     assert "Pay to come back." in page(browser, mine)
+
+
+def test_lets_an_owner_who_is_no_staff_sign_out(browser: Client, mine: Subscription) -> None:
+    with on("2025-06-01"):
+        shown = browser.get(address("page", mine))
+        answer = browser.post(reverse("subscriptions:sign-out"))
+    assert 'action="/subscription/sign-out/"' in shown.content.decode()
+    assert (answer.status_code, answer["Location"]) == (302, reverse("subscriptions:sign-in"))
+    assert browser.get(address("page", mine)).status_code == 302

@@ -2,14 +2,15 @@
 
 While the gateway still remembers the idempotency key, the identical request returns the
 original outcome or performs it once. Afterwards a repetition would be a second charge, so the
-customer's payments are searched for the attempt instead (spec D2, step 0).
+customer's payments are searched for the attempt instead (spec D2, step 0). A debit that is
+under way at the bank is left to its event; when that does not come, it is asked about too.
 """
 
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from apps.billing.models import Invoice, PaymentAttempt
 from apps.billing.services.till import Asked, Till, Undecided
@@ -19,6 +20,7 @@ from apps.core.reports import Item, Subject
 from apps.integrations.payments import Intent, IntentStatus, Refused, Unreachable
 
 UNANSWERED = timedelta(minutes=5)  # by then nobody is still waiting for the answer
+UNDER_WAY = timedelta(days=5)  # by then a bank has debited an account, or has said no
 KEY_LIFETIME = timedelta(hours=23)  # the gateway forgets keys after 24 hours
 EARLIER = timedelta(hours=1)  # clocks differ; search from a little before the request
 
@@ -28,10 +30,10 @@ Status = PaymentAttempt.Status
 
 
 def unanswered(clock: Clock) -> "QuerySet[PaymentAttempt]":
-    """Return the attempts in flight about which nobody is asking any more."""
-    return PaymentAttempt.objects.filter(
-        status=Status.IN_FLIGHT, requested_at__lt=clock.now - UNANSWERED
-    )
+    """Return the attempts whose answer, or whose event, does not come by itself any more."""
+    in_flight = Q(status=Status.IN_FLIGHT, requested_at__lt=clock.now - UNANSWERED)
+    under_way = Q(status=Status.PROCESSING, requested_at__lt=clock.now - UNDER_WAY)
+    return PaymentAttempt.objects.filter(in_flight | under_way)
 
 
 def resolve(till: Till) -> None:
