@@ -20,6 +20,7 @@ TABLES = (
     "billing_invoice",
     "billing_invoiceline",
     "leasing_rentperiod",
+    "engagements_engagementperiod",
     "leasing_latefeeassessment",
     "audit_auditevent",
     "notifications_notification",
@@ -52,6 +53,7 @@ def remember() -> None:
 def write_again() -> dict[str, Any]:
     """Delete the rows written since ``remember`` and time writing them again."""
     ends = dict(zip(TABLES, map(int, _note().read_text().split()), strict=True))
+    _note().unlink()
     added = {table: _read(table, end) for table, end in ends.items()}
     changed = _changed()
     with connection.cursor() as cursor, transaction.atomic():

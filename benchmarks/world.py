@@ -1,6 +1,11 @@
-"""Leases to measure with: ten firms, a hundred units to a property, one renter to a unit."""
+"""What there is to measure with: ten firms, their customers, and leases.
 
+A property has a hundred units, a unit one renter.
+"""
+
+from collections.abc import Iterable
 from datetime import date
+from typing import Any
 
 from apps.billing.models import BillingAccount
 from apps.contacts.models import Contact
@@ -12,16 +17,34 @@ FIRMS = 10
 UNITS = 100  # per property
 
 
-def make_leases(size: int) -> None:
-    """Make ``size`` active leases over $1500.00 due on the 1st, with a late fee of 5 %."""
+def make_firms(count: int = FIRMS) -> list[Firm]:
+    """Make active firms in New York."""
     firms = [
         Firm.objects.create(
             name=f"Firm {n}", slug=f"firm-{n}", status="active", timezone="America/New_York"
         )
-        for n in range(FIRMS)
+        for n in range(count)
     ]
     for firm in firms:
         FirmSettings.objects.create(firm=firm)
+    return firms
+
+
+def make_accounts(firm: Firm, labels: Iterable[int], **facts: Any) -> list[BillingAccount]:
+    """Make a customer for each label, and the customer's account in dollars."""
+    contacts = Contact.objects.bulk_create(
+        Contact(firm=firm, display_name=f"Customer {n}", email=f"customer{n}@example.com")
+        for n in labels
+    )
+    return BillingAccount.objects.bulk_create(
+        BillingAccount(firm=firm, contact=contact, currency="USD", **facts)
+        for contact in contacts
+    )
+
+
+def make_leases(size: int) -> None:
+    """Make ``size`` active leases over $1500.00 due on the 1st, with a late fee of 5 %."""
+    firms = make_firms()
     for batch in batched(range(size), UNITS):
         _make_property(firms[batch[0] // UNITS % FIRMS], batch[0], len(batch))
 
@@ -39,13 +62,7 @@ def _make_property(firm: Firm, number: int, units: int) -> None:
         late_fee_percent=5,
     )
     labels = range(number, number + units)
-    contacts = Contact.objects.bulk_create(
-        Contact(firm=firm, display_name=f"Renter {n}", email=f"renter{n}@example.com")
-        for n in labels
-    )
-    accounts = BillingAccount.objects.bulk_create(
-        BillingAccount(firm=firm, contact=contact, currency="USD") for contact in contacts
-    )
+    accounts = make_accounts(firm, labels)
     homes = Unit.objects.bulk_create(
         Unit(firm=firm, property=home, label=str(n), status="occupied") for n in labels
     )
@@ -62,6 +79,6 @@ def _make_property(firm: Firm, number: int, units: int) -> None:
         for unit, account in zip(homes, accounts, strict=True)
     )
     LeaseParty.objects.bulk_create(
-        LeaseParty(firm=firm, lease=lease, contact=contact)
-        for lease, contact in zip(leases, contacts, strict=True)
+        LeaseParty(firm=firm, lease=lease, contact=account.contact)
+        for lease, account in zip(leases, accounts, strict=True)
     )

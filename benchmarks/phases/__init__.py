@@ -1,0 +1,1 @@
+"""What is measured; each function here runs in a process of its own."""
