@@ -1,4 +1,4 @@
-"""What people type about money that came in."""
+"""What people type about money that came in, and about what is billed."""
 
 from datetime import date
 from typing import Any
@@ -9,6 +9,7 @@ from django import forms
 from apps.billing.models import Payment
 from apps.core.forms import AmountField, parse_amount
 from apps.firms.actions import ReasonForm
+from apps.firms.admin import FirmScopedForm
 
 GATEWAY = "desk"  # payments that people type in; their reference is the page's
 
@@ -57,3 +58,20 @@ class ChargedForm(ReasonForm):
         help_text="The payment's id in the gateway's own pages; it begins with pi_.",
         error_messages={"invalid": "The id of a payment begins with pi_."},
     )
+
+
+class AgreementForm(FirmScopedForm[Any]):
+    """An agreement: it is in its account's currency, and ends after it begins."""
+
+    def currency(self, cleaned: dict[str, Any]) -> str:
+        account = cleaned.get("account")
+        return str(account.currency if account else self.instance.currency)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        self.instance.currency = self.currency(cleaned)
+        start = cleaned.get("start_date") or self.instance.start_date
+        end = cleaned.get("end_date")
+        if start and end and end < start:
+            self.add_error("end_date", "The last day is before the first.")
+        return cleaned

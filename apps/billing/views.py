@@ -24,21 +24,13 @@ from apps.billing.services import checkout
 from apps.billing.services.checkout import Obstacle
 from apps.core import money
 from apps.core.problems import Problem
+from apps.core.visitors import discreet
 from apps.firms.models import Firm
 
 logger = logging.getLogger(__name__)
 
 # Requests from one address, as for signing links; a post also costs a call to the gateway.
 RATE, POST_RATE = "60/m", "10/m"
-
-# Browsers hold redirects after a form to ``form-action`` too, and the gateway's page may be
-# under a domain of the firm's own. Its sandbox is not under https.
-FORM_TARGETS = "'self' https:"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-}
 
 EXPLAINED = {
     Obstacle.PAID: "Thank you. Nothing is left to pay.",
@@ -56,21 +48,24 @@ EXPLAINED = {
 View = Callable[[HttpRequest, str], HttpResponse]
 
 
+def form_targets() -> str:
+    """Return where the buttons may lead: browsers hold the redirect behind them to it too.
+
+    The gateway's page may be under a domain of the firm's own; its sandbox is not under https.
+    """
+    sandbox = settings.STRIPE_API if settings.STRIPE_API.startswith("http://") else ""
+    return f"'self' https: {sandbox}".rstrip()
+
+
 def guarded(*methods: str) -> Callable[[View], Callable[..., HttpResponseBase]]:
-    """Keep a page out of caches, search engines, frames and logs, and slow down guessing."""
+    """Make a page discreet, and slow down guessing."""
 
     def guard(page: View) -> Callable[..., HttpResponseBase]:
+        @discreet(form_action=form_targets)
         @csrf_exempt
+        @require_http_methods(methods)
         @wraps(page)
         def answer(request: HttpRequest, token: str) -> HttpResponseBase:
-            response = _allowed(request, token)
-            for name, text in HEADERS.items():
-                response[name] = text
-            response["Content-Security-Policy"] = _policy()
-            return response
-
-        @require_http_methods(methods)
-        def _allowed(request: HttpRequest, token: str) -> HttpResponseBase:
             return too_fast(request) if _comes_too_often(request) else page(request, token)
 
         return answer
@@ -238,16 +233,6 @@ def _leave(request: HttpRequest, firm: Firm, open_page: Callable[[], str]) -> Ht
     except Problem as problem:
         logger.warning("No page of the gateway for firm %s: %s", firm.pk, problem)
         return unavailable(request, firm)
-
-
-def _policy() -> str:
-    targets = FORM_TARGETS
-    if settings.STRIPE_API.startswith("http://"):
-        targets += f" {settings.STRIPE_API}"
-    return (
-        f"default-src 'none'; style-src 'self'; form-action {targets}; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    )
 
 
 def _lines(invoice: Invoice) -> list[tuple[str, str]]:

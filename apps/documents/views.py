@@ -6,17 +6,16 @@ check cannot be used either: under ``Referrer-Policy: no-referrer`` browsers pos
 ``Origin: null``, and it refuses that.
 """
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 from django_ratelimit.core import is_ratelimited
 
+from apps.core.visitors import discreet
 from apps.documents import services
 from apps.documents.forms import SigningForm
 from apps.documents.models import SignatureRequest
@@ -24,33 +23,11 @@ from apps.documents.models import SignatureRequest
 # Requests from one address, of which the shared cache keeps a hash. It counts without a
 # lock, so a burst may get a few more through: the limit saves our time, the 256 bits protect.
 RATE = "60/m"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex",
-}
 
 Status = SignatureRequest.Status
 
 
-def discreet(page: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Keep a page out of caches, search engines, frames and other sites' logs."""
-
-    @wraps(page)
-    def answer(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        response = page(request, *args, **kwargs)
-        for name, text in HEADERS.items():
-            response[name] = text
-        return response
-
-    return answer
-
-
-@discreet
+@discreet()
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign(request: HttpRequest, token: str) -> HttpResponse:

@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from apps.billing.admin import only_one
+from apps.billing.forms import AgreementForm
 from apps.core.days import DAY, Clock
 from apps.engagements import services
-from apps.engagements.forms import EngagementForm, FeeForm, IntervalForm
+from apps.engagements.forms import FeeForm, IntervalForm
 from apps.engagements.models import Engagement, EngagementPeriod, EngagementRate
 from apps.firms.actions import Page, press_each, press_with_reason, too_many
 from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, ReadOnlyInline, who
@@ -51,7 +52,7 @@ class RateInline(ReadOnlyInline):
 
 @admin.register(Engagement)
 class EngagementAdmin(FirmScopedAdmin[Engagement]):
-    form = EngagementForm
+    form = AgreementForm
     list_display = (
         *("name", "client", "status", "pricing_mode", FEE, "billing_interval"),
         *("start_date", "end_date", "firm"),

@@ -7,24 +7,6 @@ from django import forms
 from apps.core.forms import AmountField, parse_amount
 from apps.engagements.models import Engagement
 from apps.firms.actions import ReasonForm
-from apps.firms.admin import FirmScopedForm
-
-
-class EngagementForm(FirmScopedForm[Engagement]):
-    """An engagement: it is in its account's currency, and ends after it begins."""
-
-    def currency(self, cleaned: dict[str, Any]) -> str:
-        account = cleaned.get("account")
-        return account.currency if account else self.instance.currency
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean()
-        self.instance.currency = self.currency(cleaned)
-        start = cleaned.get("start_date") or self.instance.start_date
-        end = cleaned.get("end_date")
-        if start and end and end < start:
-            self.add_error("end_date", "The last day is before the first.")
-        return cleaned
 
 
 class IntervalForm(ReasonForm):

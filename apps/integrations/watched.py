@@ -7,6 +7,7 @@ a greatest size.
 
 import socket
 from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
 from threading import Event, Timer
 from time import monotonic
 from typing import Any
@@ -19,6 +20,17 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 PATIENCE = 1.25  # times a read time-out for all headers together
 _CHUNK = 65_536
+
+
+def open_session() -> requests.Session:
+    """Return a session that keeps no cookies and asks for answers as they are.
+
+    Compressed ones could grow beyond any bound while they are unpacked.
+    """
+    session = requests.Session()
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["Accept-Encoding"] = "identity"
+    return session
 
 
 def read_body(raw: urllib3.HTTPResponse, *, until: float, largest: int) -> bytes:

@@ -2,25 +2,18 @@
 
 from typing import Any
 
+from apps.billing.forms import AgreementForm
 from apps.core.problems import Problem
 from apps.firms.admin import FirmScopedForm
 from apps.leasing.models import Lease, PropertyBillingConfig, Unit
 from apps.leasing.services.leases import check_unit_free
 
 
-class LeaseForm(FirmScopedForm[Lease]):
-    """A lease: it is in its account's currency, and its unit is free."""
-
-    def currency(self, cleaned: dict[str, Any]) -> str:
-        account = cleaned.get("account")
-        return account.currency if account else self.instance.currency
+class LeaseForm(AgreementForm):
+    """A lease: an agreement whose unit is free."""
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
-        self.instance.currency = self.currency(cleaned)
-        start, end = cleaned.get("start_date"), cleaned.get("end_date")
-        if start and end and end < start:
-            self.add_error("end_date", "The last day is before the first.")
         if self.instance.status in Lease.LIVING and not self.errors:
             self._check_unit_free(cleaned)
         return cleaned

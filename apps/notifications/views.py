@@ -2,16 +2,16 @@
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from apps.core.visitors import discreet
 from apps.notifications import services
 from apps.notifications.models import Channel
 
 
+@discreet()
 @csrf_exempt  # mail programs post here for one click; the signed token is the permission
-@never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Ask on GET, since link scanners open everything; act on POST only."""

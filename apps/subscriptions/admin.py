@@ -1,5 +1,6 @@
 """What the platform's own people see of what it sells. Firms' staff see none of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
@@ -87,16 +88,11 @@ class SubscriptionAdmin(PlatformOnly, ReadOnly, FirmScopedAdmin[Subscription]):
     def suspend(
         self, request: HttpRequest, rows: "QuerySet[Subscription]"
     ) -> TemplateResponse | None:
-        def act(row: Subscription, reason: str) -> None:
-            services.suspend(
-                subscription=row, reason=reason, by=who(request), clock=Clock.read()
-            )
-
         return press_with_reason(
             self,
             request,
             rows,
-            act,
+            _change(services.suspend, request),
             title="Suspend subscriptions",
             noun=SUBSCRIPTIONS,
             done="suspended",
@@ -107,16 +103,11 @@ class SubscriptionAdmin(PlatformOnly, ReadOnly, FirmScopedAdmin[Subscription]):
     def reactivate(
         self, request: HttpRequest, rows: "QuerySet[Subscription]"
     ) -> TemplateResponse | None:
-        def act(row: Subscription, reason: str) -> None:
-            services.reactivate(
-                subscription=row, reason=reason, by=who(request), clock=Clock.read()
-            )
-
         return press_with_reason(
             self,
             request,
             rows,
-            act,
+            _change(services.reactivate, request),
             title="Reactivate subscriptions",
             noun=SUBSCRIPTIONS,
             done="reactivated",
@@ -191,3 +182,10 @@ class PaymentOrderAdmin(PlatformOnly, ReadOnly, FirmScopedAdmin[PaymentOrder]):
                 else "The card may then be charged again for the same days."
             ),
         )
+
+
+def _change(service: Callable[..., None], request: HttpRequest) -> Any:
+    def act(subscription: Subscription, reason: str) -> None:
+        service(subscription=subscription, reason=reason, by=who(request), clock=Clock.read())
+
+    return act

@@ -158,12 +158,11 @@ def test_staff_do_not_change_the_firm_itself(desk: Client, ours: Firm) -> None:
     assert desk.post(where, {"status": "closed"}).status_code == 403
 
 
-def test_a_new_firm_has_its_settings(office: Client) -> None:
+def test_firms_are_made_by_provision_firm_and_not_here(office: Client) -> None:
     where = address("firms.firm", "add")
-    data = filled(office, where) | {"name": "New", "slug": "new"}
-    assert office.post(where, data).status_code == 302
-    settings = FirmSettings.objects.get(firm__slug="new")
-    assert settings.invoice_prefix == "INV"
+    data = {"name": "New", "slug": "new", "timezone": "UTC", "currency": "USD"}
+    assert office.get(where).status_code == office.post(where, data).status_code == 403
+    assert not Firm.objects.filter(slug="new").exists()
 
 
 def test_a_firm_is_changed_with_its_settings(office: Client, ours: Firm) -> None:

@@ -103,3 +103,15 @@ def test_does_nothing_for_a_link_that_is_not_ours(
 
 def test_refuses_other_methods(ada: Contact, client: Client) -> None:
     assert client.delete(link(ada)).status_code == 405
+
+
+def test_stays_out_of_caches_search_engines_and_other_sites_logs(
+    ada: Contact, client: Client
+) -> None:
+    answers = [client.get(link(ada)), client.post(link(ada))]
+
+    for answer in answers:
+        assert answer["Cache-Control"] == "no-store"
+        assert answer["Referrer-Policy"] == "no-referrer"
+        assert answer["X-Robots-Tag"] == "noindex"
+        assert "form-action 'self';" in answer["Content-Security-Policy"]

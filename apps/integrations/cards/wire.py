@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from django.conf import settings
 from requests.auth import AuthBase
 
 from apps.integrations.cards import Unreachable
-from apps.integrations.watched import TooLong, WatchedAdapter, read_body
+from apps.integrations.watched import TooLong, WatchedAdapter, open_session, read_body
 
 LARGEST_ANSWER = 1_000_000  # bytes; a receipt has about two thousand
 
@@ -48,12 +47,8 @@ class Wire:
     """
 
     def __init__(self) -> None:
-        self._session = requests.Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Compressed answers could grow beyond any bound while they are unpacked.
-        self._session.headers.update(
-            {"Accept": "application/json", "Accept-Encoding": "identity"}
-        )
+        self._session = open_session()
+        self._session.headers["Accept"] = "application/json"
         for prefix, repeatable in (
             ("https://", "GET"),
             ("http://", "GET"),

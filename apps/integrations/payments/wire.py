@@ -1,14 +1,13 @@
 """What Stripe's library sends its requests through."""
 
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
 from time import monotonic
 
 import requests
 import stripe
 import urllib3
 
-from apps.integrations.watched import WatchedAdapter, read_body
+from apps.integrations.watched import WatchedAdapter, open_session, read_body
 
 LARGEST_ANSWER = 16_000_000  # bytes; a page of a hundred payments has less than one million
 
@@ -27,10 +26,7 @@ class Wire(stripe.HTTPClient):
         """Allow about ``timeout`` seconds for an answer and keep ``connections`` open."""
         super().__init__()
         self._timeout = timeout
-        self._session = requests.Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Compressed answers could grow beyond any bound while they are unpacked.
-        self._session.headers["Accept-Encoding"] = "identity"
+        self._session = open_session()
         self._session.auth = _as_it_is
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, WatchedAdapter(pool_maxsize=connections))

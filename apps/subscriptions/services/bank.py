@@ -1,7 +1,6 @@
 """The platform's account at the bank, for one run."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar
@@ -10,6 +9,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.urls import reverse
 
+from apps.integrations.asking import ask_at_once
 from apps.integrations.cards import (
     BadCredentials,
     BankOrder,
@@ -80,8 +80,7 @@ class Bank:
         except BadCredentials as error:
             answers: list[T | Exception] = [error for _ in questions]
         else:
-            with ThreadPoolExecutor(max_workers=settings.CHARGES_AT_ONCE) as threads:
-                answers = list(threads.map(partial(_answer, ask, cards), questions))
+            answers = ask_at_once(partial(_answer, ask, cards), questions)
         self.locked_out |= any(isinstance(one, BadCredentials) for one in answers)
         return answers
 

@@ -2,14 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import TypeVar
-
-from django.conf import settings
 
 from apps.billing.models import Invoice
 from apps.billing.services.reconciling import books
@@ -20,6 +17,7 @@ from apps.core.problems import Problem
 from apps.core.reports import Report
 from apps.discrepancies.models import Source
 from apps.discrepancies.services import Finding, open_subjects
+from apps.integrations.asking import ask_at_once
 from apps.integrations.payments import Dispute, GatewayError, Intent, Payments, Refused
 
 T = TypeVar("T")
@@ -179,9 +177,8 @@ class Looking:
 
 def ask_each(payments: Payments, references: Sequence[str]) -> dict[str, Answer]:
     """Ask the gateway about payments one by one, several at a time."""
-    with ThreadPoolExecutor(settings.CHARGES_AT_ONCE) as pool:
-        answers = pool.map(partial(_ask, payments), references)
-        return dict(zip(references, answers, strict=True))
+    answers = ask_at_once(partial(_ask, payments), references)
+    return dict(zip(references, answers, strict=True))
 
 
 def _ask(payments: Payments, reference: str) -> Answer:
