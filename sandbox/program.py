@@ -73,8 +73,10 @@ class Sandbox:
         if self._memory:
             self._memory.keep_up()
 
-    def reset(self) -> None:
-        """Forget everything; then load the world again, if there is one."""
+    def reset(self, *, world: bool = True) -> None:
+        """Forget everything; then load the world again, if there is one and it is wanted."""
+        if not world:
+            self._world = None
         self.core.reset()
         for vendor in self.vendors.values():
             vendor.reset()

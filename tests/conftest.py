@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from django.db import connection
 from pytest_django import Settings
@@ -21,6 +22,10 @@ from tests.servers.sandbox import (  # noqa: F401 - fixtures
     sandbox_process,
 )
 from tests.servers.smtp import HOST, MailServer, mail_server
+
+# How long an example takes says more about the machine than about the program.
+hypothesis.settings.register_profile("nightshift", deadline=None)
+hypothesis.settings.load_profile("nightshift")
 
 MISSING = "counterpart missing: "
 

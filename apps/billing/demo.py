@@ -25,6 +25,7 @@ from apps.core.demo import World
 from apps.firms.models import Firm
 
 NET_DAYS = 30
+DEBITED = 4  # days ago; a day later the charging job would ask about it by itself
 
 Autopay = Invoice.Autopay
 Status = PaymentAttempt.Status
@@ -216,14 +217,14 @@ def _no_card(invoice: Invoice, card: Any, entry: Mapping[str, Any], world: World
 def _event_lost(invoice: Invoice, card: Any, entry: Mapping[str, Any], world: World) -> None:
     """A bank debit that arrived; the gateway's news of it did not."""
     reference = entry["gateway_ref"]
-    at = _at(invoice, world.clock, days_ago=6)
+    at = _at(invoice, world.clock, days_ago=DEBITED)
     attempt = _attempt(invoice, card, at, Status.PROCESSING, gateway_ref=reference)
     pending = Payment.Status.PENDING
     _pay(
         invoice,
         invoice.open_minor,
         world,
-        days_ago=6,
+        days_ago=DEBITED,
         gateway_ref=reference,
         status=pending,
         attempt=attempt,

@@ -256,10 +256,13 @@ def test_a_key_that_is_refused_later_does_not_undo_the_charge(shop: Shop) -> Non
     assert len(shop.charges(invoice)) == 1
 
 
-def test_a_payment_that_the_gateway_will_not_show_stays_as_it_is(shop: Shop) -> None:
+def test_a_payment_that_the_gateway_will_not_show_is_a_persons_to_decide(
+    shop: Shop,
+) -> None:
     invoice = shop.invoice(shop.customer("processing"))
     collect(FIRST)
     PaymentAttempt.objects.update(gateway_ref="pi_of_nobody")
     collect(FIRST + timedelta(days=6))
-    assert attempts(invoice) == [(500_000, "processing")]
+    assert attempts(invoice) == [(500_000, "unknown")]
     assert PaymentAttempt.objects.get().payment_method.status == "active"
+    assert Notification.objects.filter(type="charge_undecided").count() == 1

@@ -36,10 +36,10 @@ def _sandbox_server() -> "Iterator[Sandbox]":
 @pytest.fixture
 def sandbox(_sandbox_server: "Sandbox", settings: Settings) -> "Iterator[Sandbox]":
     """The vendors, with nothing in them; the settings' addresses lead there."""
-    _sandbox_server.reset()
+    _sandbox_server.reset(world=False)
     point_at(settings, _sandbox_server.url)
     yield _sandbox_server
-    _sandbox_server.reset()  # whatever still hangs is let go
+    _sandbox_server.reset(world=False)  # whatever still hangs is let go
 
 
 class SandboxProcess:
