@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from apps.billing.models import Invoice, Payment, PaymentAttempt
+from apps.billing.services.settling import decide_attempt
 from apps.firms.models import Firm
 from apps.notifications.models import Notification
 from sandbox import Sandbox
@@ -266,3 +267,26 @@ def test_a_payment_that_the_gateway_will_not_show_is_a_persons_to_decide(
     assert attempts(invoice) == [(500_000, "unknown")]
     assert PaymentAttempt.objects.get().payment_method.status == "active"
     assert Notification.objects.filter(type="charge_undecided").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("happened", "payment", "autopay", "paid"),
+    [(True, "succeeded", "succeeded", 500_000), (False, "failed", "scheduled", 0)],
+)
+def test_a_person_decides_about_a_debit_that_was_under_way(
+    shop: Shop, happened: bool, payment: str, autopay: str, paid: int
+) -> None:
+    invoice = shop.invoice(shop.customer("processing"))
+    collect(FIRST)
+    reference = PaymentAttempt.objects.get().gateway_ref
+    PaymentAttempt.objects.update(status="unknown")
+    decide_attempt(
+        attempt=PaymentAttempt.objects.get(),
+        happened=happened,
+        gateway_ref=reference if happened else "",
+        actor=None,
+        reason="looked it up",
+        now=AN_HOUR_LATER,
+    )
+    assert state(invoice)[1] == autopay
+    assert (invoice.paid_minor, Payment.objects.get().status) == (paid, payment)

@@ -1,7 +1,8 @@
 """What becomes of an attempt to charge, and what is planned for its invoice then.
 
 Each change is conditional on what the attempt was, so that news which come twice, or from
-two sides at once, are written once. The caller holds the account's lock and a transaction.
+two sides at once, are written once. All of it happens in the caller's transaction; what
+counts failures does so behind the account's lock.
 """
 
 from datetime import datetime
@@ -11,6 +12,7 @@ from apps.billing.models import Invoice, PaymentAttempt
 from apps.billing.services.cards import invalidate_card
 from apps.billing.services.declines import DO_NOT_TRY_AGAIN, classify, next_attempt_at
 from apps.billing.services.notices import tell_declined, tell_undecided
+from apps.billing.services.statuses import lock_account
 from apps.core.days import Clock
 from apps.firms.models import Firm
 from apps.integrations.payments import Decline, Intent, IntentStatus
@@ -161,6 +163,7 @@ def release(attempt: PaymentAttempt, *, now: datetime) -> None:
 
 def card_refused(attempt: PaymentAttempt, *, code: str, firm: Firm, now: datetime) -> None:
     """Note that the gateway does not know the card any more: like a hard decline."""
+    lock_account(attempt.invoice.account_id)
     attempt = again(attempt)
     if attempt.status in PaymentAttempt.OPEN:
         _declined(attempt, Decline(code, DO_NOT_TRY_AGAIN), "", firm, now)

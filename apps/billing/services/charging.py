@@ -173,11 +173,12 @@ def _lock(till: Till, pks: Sequence[int]) -> dict[int, Invoice]:
 def _not_chargeable(invoice: Invoice) -> ChargeReason | None:
     """Return why the gateway would not take an amount, if it would not (spec A3.3)."""
     try:
-        amount = to_gateway(invoice.open_minor, invoice.currency)
+        to_gateway(invoice.open_minor, invoice.currency)
     except Refused:
         return ChargeReason.ODD_AMOUNT
     least = minimum(invoice.currency)
-    return ChargeReason.BELOW_MINIMUM if least is not None and amount < least else None
+    too_small = least is not None and invoice.open_minor < least
+    return ChargeReason.BELOW_MINIMUM if too_small else None
 
 
 def _write_down(
@@ -241,7 +242,8 @@ def _unclaim(attempts: Sequence[PaymentAttempt]) -> None:
         PaymentAttempt.objects.filter(pk__in=[one.pk for one in attempts]).delete()
         for before in {one.autopay_before for one in attempts}:
             Invoice.objects.filter(
-                pk__in=[one.invoice_id for one in attempts if one.autopay_before == before]
+                pk__in=[one.invoice_id for one in attempts if one.autopay_before == before],
+                autopay_status=Autopay.PROCESSING,
             ).update(autopay_status=before, updated_at=Now())
 
 

@@ -81,8 +81,9 @@ def decide_attempt(
     """Decide what became of an attempt whose outcome nobody could find out.
 
     ``happened`` says that the customer was charged; the payment is then recorded under the
-    gateway's reference, which must be given. Otherwise the invoice is free again for a new
-    attempt with a new key. Raises ``Problem`` for an attempt that is not *unknown*.
+    gateway's reference, which must be given; a debit that was recorded as under way has
+    arrived. Otherwise the invoice is free again for a new attempt with a new key. Raises
+    ``Problem`` for an attempt that is not *unknown*.
     """
     if happened and not gateway_ref.strip():
         raise Problem("Give the gateway's reference of the payment.")
@@ -91,21 +92,25 @@ def decide_attempt(
         attempt = again(attempt)
         if attempt.status != Status.UNKNOWN:
             raise Problem(f"The {attempt} is {attempt.get_status_display()}.")
+        clock, reference = Clock(now=now), gateway_ref.strip()
+        invoice, firm = attempt.invoice, attempt.firm
+        debit = attempt.payments.filter(status=Payment.Status.PENDING).first()
         if happened:
-            clock = Clock(now=now)
-            firm = attempt.firm
-            _pay(
-                attempt.invoice, attempt, attempt.amount_minor, gateway_ref.strip(), firm, clock
-            )
-            close(attempt, Status.SUCCEEDED, now=now, gateway_ref=gateway_ref.strip())
+            if debit:
+                _take_in(debit, invoice, firm, clock)
+            else:
+                _pay(invoice, attempt, attempt.amount_minor, reference, firm, clock)
+            close(attempt, Status.SUCCEEDED, now=now, gateway_ref=reference)
             after_success(attempt.invoice_id)
         else:
+            if debit:
+                fail_payment(payment=debit)
             release(attempt, now=now)
         record(
             "payment_attempt_decided",
             attempt,
             actor=actor,
-            changes={"happened": happened, "gateway_ref": gateway_ref.strip()},
+            changes={"happened": happened, "gateway_ref": reference},
             reason=reason,
         )
     return attempt
@@ -167,12 +172,17 @@ def _book(
     if known.status != pending or intent.status == IntentStatus.PROCESSING:
         return False
     if intent.status == IntentStatus.SUCCEEDED:
-        today = firm.today(clock)
-        settle_payment(payment=known, now=clock.now, today=today, invoices=[invoice])
-        tell_paid(known, invoice)
+        _take_in(known, invoice, firm, clock)
     else:
         fail_payment(payment=known)
     return True
+
+
+def _take_in(debit: Payment, invoice: Invoice, firm: Firm, clock: Clock) -> None:
+    """Let a debit arrive that was under way."""
+    today = firm.today(clock)
+    settle_payment(payment=debit, now=clock.now, today=today, invoices=[invoice])
+    tell_paid(debit, invoice)
 
 
 def _pay(

@@ -164,11 +164,11 @@ class Till:
             item.says(f"Charge of {number} for {written} is under way at the bank", bullet="•")
         elif attempt.status in {Status.DECLINED, Status.REQUIRES_ACTION}:
             failure = FailureClass(attempt.failure_class)
-            failures = attempt.invoice.autopay_failure_count
-            what_follows = ending(failure, failures=failures)
-            soft = failure == FailureClass.SOFT and attempt.invoice.autopay_next_charge_at
-            last = failure == FailureClass.SOFT and not soft
-            reason = DeclineReason.LAST if last else DeclineReason(failure.value)
+            what_follows = ending(failure, failures=attempt.invoice.autopay_failure_count)
+            is_last = not attempt.invoice.autopay_next_charge_at
+            reason = DeclineReason(failure.value)
+            if reason == DeclineReason.SOFT and is_last:
+                reason = DeclineReason.LAST
             item.bullet, item.tallies = "", []  # what was planned did not happen
             item.decline(reason, f"Failed to charge {number}: Card declined ({what_follows})")
         else:
