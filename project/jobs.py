@@ -1,12 +1,15 @@
 """Every job of the project, gathered as ``urls.py`` gathers routes."""
 
 from apps.billing import jobs as billing
+from apps.crm import jobs as crm
 from apps.documents import jobs as documents
 from apps.engagements import jobs as engagements
+from apps.fieldwork import jobs as fieldwork
 from apps.jobs import jobs
 from apps.jobs.job import Job
 from apps.leasing import jobs as leasing
 from apps.notifications import jobs as notifications
+from apps.privacy import jobs as privacy
 from apps.subscriptions import jobs as subscriptions
 from apps.webhooks import jobs as webhooks
 
@@ -15,8 +18,11 @@ JOBS: tuple[Job, ...] = (
     *engagements.JOBS,
     *billing.JOBS,
     *subscriptions.JOBS,
+    *fieldwork.JOBS,
+    *crm.JOBS,
     *documents.JOBS,
     *notifications.JOBS,
     *webhooks.JOBS,
+    *privacy.JOBS,
     *jobs.JOBS,
 )

@@ -1,13 +1,16 @@
 """Every type of notification, gathered as ``urls.py`` gathers routes."""
 
 from apps.billing import messages as billing
+from apps.crm import messages as crm
 from apps.discrepancies import messages as discrepancies
 from apps.documents import messages as documents
 from apps.engagements import messages as engagements
+from apps.fieldwork import messages as fieldwork
 from apps.leasing import messages as leasing
 from apps.leasing.services.parties import renters_active_today
 from apps.notifications import messages as notifications
 from apps.notifications.types import GroupRule, NotificationType
+from apps.privacy import messages as privacy
 from apps.subscriptions import messages as subscriptions
 
 TYPES: tuple[NotificationType, ...] = (
@@ -15,9 +18,12 @@ TYPES: tuple[NotificationType, ...] = (
     *subscriptions.TYPES,
     *leasing.TYPES,
     *engagements.TYPES,
+    *fieldwork.TYPES,
+    *crm.TYPES,
     *documents.TYPES,
     *discrepancies.TYPES,
     *notifications.TYPES,
+    *privacy.TYPES,
 )
 
 # What dynamic groups mean, by the name a NotificationGroup knows it by.

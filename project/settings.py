@@ -61,6 +61,9 @@ INSTALLED_APPS = [
     "apps.documents",
     "apps.engagements",
     "apps.leasing",
+    "apps.crm",
+    "apps.fieldwork",
+    "apps.privacy",
 ]
 
 MIDDLEWARE = [

@@ -1,0 +1,5 @@
+"""What deals do by itself, and when."""
+
+from apps.jobs.job import Job
+
+JOBS: tuple[Job, ...] = ()

@@ -1,0 +1,1 @@
+"""Work orders, who does them, and what they are paid."""

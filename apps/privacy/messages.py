@@ -1,0 +1,5 @@
+"""The words this app sends."""
+
+from apps.notifications.types import NotificationType
+
+TYPES: tuple[NotificationType, ...] = ()
