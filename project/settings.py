@@ -193,6 +193,7 @@ WEBHOOK_RETENTION_DAYS = env.whole("WEBHOOK_RETENTION_DAYS", 90, least=1)
 SUBSCRIPTION_GRACE_DAYS = env.whole("SUBSCRIPTION_GRACE_DAYS", 7)
 RECONCILE_DAYS = env.whole("RECONCILE_DAYS", 35, least=1)  # how far back reconciling looks
 BASELINE = "project.baseline"  # what a new firm is given by each app
+PERSONAL = "project.personal"  # what each app holds about people
 
 # ---- static files, security -----------------------------------------------------------
 

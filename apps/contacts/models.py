@@ -71,3 +71,43 @@ class Contact(Dated):
     def zone_name(self, firm: Firm) -> str:
         """The recipient's zone: the contact's, else the firm's (spec A2.3)."""
         return self.timezone or firm.timezone
+
+
+class Tombstone(models.Model):
+    """Somebody was erased: what machines must not bring back (spec D8).
+
+    Holds a keyed hash of a former address, number or directory id. Below the apps that
+    import and synchronise people, so that they can ask.
+    """
+
+    class Kind(models.TextChoices):
+        EMAIL = "email", "e-mail address"
+        PHONE = "phone", "phone number"
+        DIRECTORY = "directory", "directory id"
+
+    firm = models.ForeignKey(
+        Firm,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: erased everywhere.",
+    )
+    kind = models.CharField(max_length=9, choices=Kind)
+    digest = models.CharField(max_length=64)
+    erased_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["firm", "kind", "digest"], name="contacts_tombstone_once"
+            ),
+            models.UniqueConstraint(
+                fields=["kind", "digest"],
+                condition=Q(firm=None),
+                name="contacts_tombstone_once_everywhere",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} erased on {self.erased_at:%Y-%m-%d}"

@@ -209,6 +209,43 @@ class RetentionPolicy(Dated):
         return f"{self.get_data_type_display()}: {self.retention_days} days"
 
 
+class LegalHold(Dated):
+    """Data that must be kept because of a dispute, until somebody releases it.
+
+    Here and not in privacy, because the jobs that clean up one table respect it too.
+    """
+
+    class Subject(models.TextChoices):
+        FIRM = "firms.firm", "the whole firm"
+        USER = "firms.user", "a user"
+        CONTACT = "contacts.contact", "a contact"
+        DOCUMENT = "documents.document", "a document"
+        LEASE = "leasing.lease", "a lease"
+
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="legal_holds")
+    subject_type = models.CharField(max_length=20, choices=Subject)
+    subject_id = models.PositiveBigIntegerField()
+    reason = models.CharField(max_length=300)
+    placed_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    placed_at = models.DateTimeField()
+    released_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["firm", "subject_type", "subject_id"],
+                condition=Q(released_at=None),
+                name="firms_legalhold_one_in_force",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Hold on {self.get_subject_type_display()} {self.subject_id}"
+
+
 class Role(models.TextChoices):
     OWNER = "owner"
     ADMIN = "admin"

@@ -1,5 +1,6 @@
-"""What happens to firms: they are made, and found; and who is signed in."""
+"""What happens to firms: they are made, and found; who is signed in; what is held."""
 
+from apps.firms.services.holds import holds_of
 from apps.firms.services.provisioning import Provisioned, provision_firm
 from apps.firms.services.served import find_firm, why_not_served
 from apps.firms.services.sessions import (
@@ -14,6 +15,7 @@ __all__ = [
     "begin_session",
     "find_firm",
     "forget_session",
+    "holds_of",
     "note_activity",
     "provision_firm",
     "sign_out",
