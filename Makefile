@@ -12,7 +12,8 @@ PRODUCTION := NIGHTSHIFT_ENVIRONMENT=production DEBUG=false \
 	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFG \
 	ALLOWED_HOSTS=nightshift.example SITE_URL=https://nightshift.example \
 	ENCRYPTION_KEYS=b25seS1mb3ItdGhpcy1jaGVjay0wMTIzNDU2Nzg5LWE= \
-	CSRF_TRUSTED_ORIGINS=https://nightshift.example DATABASE_URL=sqlite://:memory:
+	CSRF_TRUSTED_ORIGINS=https://nightshift.example DATABASE_URL=sqlite://:memory: \
+	STORAGE_URL=s3://s3.nightshift.example/files
 
 KILLS ?= 500
 SEED ?= nightshift
@@ -60,7 +61,7 @@ proof: $(INSTALLED) ## Kill the charging jobs 500 times (KILLS=500) on each data
 	done; \
 	exit $$failed
 
-bench: $(INSTALLED) ## Measure rent and money on both databases, each beside a floor
+bench: $(INSTALLED) ## Measure the jobs on both databases, each beside a floor
 	@exec $(BIN)/python -m benchmarks all
 
 requirements: ## Compile requirements/*.txt again from the *.in files (after editing one)

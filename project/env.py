@@ -5,7 +5,10 @@ caller: every mistake names the variable and what it takes, and never repeats a 
 """
 
 import os
+import re
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import environ
@@ -13,6 +16,8 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
 _env = environ.Env()
+
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
 
 
 def text(name: str, default: str = "") -> str:
@@ -32,14 +37,16 @@ def truth(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} must be true or false.")
 
 
-def whole(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number of at least ``least``."""
+def whole(name: str, default: int, *, least: int = 0, most: int | None = None) -> int:
+    """A whole number of at least ``least``, and at most ``most``."""
     try:
         value = int(_env.int(name, default=default))
     except ValueError:
         raise ImproperlyConfigured(f"{name} must be a whole number.") from None
     if value < least:
         raise ImproperlyConfigured(f"{name} must be at least {least}.")
+    if most is not None and value > most:
+        raise ImproperlyConfigured(f"{name} must be at most {most}.")
     return value
 
 
@@ -57,6 +64,14 @@ def number(name: str, default: float, *, above: float = 0.0) -> float:
 def words(name: str, default: str = "") -> list[str]:
     """A list separated by commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def some(name: str, known: Sequence[str]) -> list[str]:
+    """Some of the words that are known, separated by commas; all of them by default."""
+    chosen = words(name, ",".join(known))
+    if not chosen or not set(chosen) <= set(known):
+        raise ImproperlyConfigured(f"{name} must be some of {', '.join(known)}.")
+    return chosen
 
 
 def fernet_keys(name: str, default: str) -> list[str]:
@@ -105,3 +120,56 @@ def smtp(name: str, default: str) -> dict[str, Any]:
     except Exception:  # as above: the URL may hold a password
         raise ImproperlyConfigured(f"{name} is not a mail URL.") from None
     return config
+
+
+def storage(name: str, default: str) -> dict[str, Any]:
+    """A storage URL: file:///folder, or s3://key:secret@host:port/bucket?region=….
+
+    Without key and secret, credentials are looked for where Amazon's tools look. Other
+    options are ``addressing`` (path or virtual) and ``tls`` (on or off).
+    """
+    try:
+        parts = urlsplit(text(name, default))
+        if parts.scheme == "file":
+            return _folder(parts)
+        if parts.scheme == "s3":
+            return _bucket(parts)
+    except (ValueError, KeyError):  # as above: the URL may hold a secret
+        pass
+    raise ImproperlyConfigured(
+        f"{name} must be file:///folder or s3://key:secret@host:port/bucket?region=name; "
+        "in a secret, write / as %2F."
+    )
+
+
+def _folder(parts: SplitResult) -> dict[str, Any]:
+    folder = os.path.normpath(unquote(parts.path))
+    if parts.netloc or not os.path.isabs(folder) or parts.query or folder.strip("/") == "":
+        raise ValueError
+    return {"vendor": "folder", "folder": folder}
+
+
+def _bucket(parts: SplitResult) -> dict[str, Any]:
+    options = {"region": "us-east-1", "addressing": "path", "tls": "on"}
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
+    bucket = parts.path.removeprefix("/").removesuffix("/")
+    if (
+        not parts.hostname
+        or parts.port == 0
+        or not _BUCKET.fullmatch(bucket)
+        or bool(parts.username) != bool(parts.password)
+        or not asked.keys() <= options.keys()
+        or not all(asked.values())
+    ):
+        raise ValueError
+    options |= asked
+    scheme = {"on": "https", "off": "http"}[options["tls"]]
+    return {
+        "vendor": "s3",
+        "endpoint": f"{scheme}://{parts.netloc.rpartition('@')[2]}",
+        "bucket": bucket,
+        "region": options["region"],
+        "addressing": {"path": "path", "virtual": "virtual"}[options["addressing"]],
+        "access_key": unquote(parts.username or ""),
+        "secret_key": unquote(parts.password or ""),
+    }

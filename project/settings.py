@@ -10,6 +10,7 @@ from typing import Any
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.documents.kinds import CONTENT_TYPES
 from project import env
 
 django_stubs_ext.monkeypatch()
@@ -194,6 +195,23 @@ SUBSCRIPTION_GRACE_DAYS = env.whole("SUBSCRIPTION_GRACE_DAYS", 7)
 RECONCILE_DAYS = env.whole("RECONCILE_DAYS", 35, least=1)  # how far back reconciling looks
 BASELINE = "project.baseline"  # what a new firm is given by each app
 PERSONAL = "project.personal"  # what each app holds about people
+# Where exports wait to be downloaded. Outside of what the web server serves.
+EXPORTS_DIR = env.text("EXPORTS_DIR", str(BASE_DIR / "var" / "exports"))
+
+# ---- stored files ---------------------------------------------------------------------
+
+STORAGE = env.storage(
+    "STORAGE_URL", "" if PRODUCTION else (BASE_DIR / "var" / "storage").as_uri()
+)
+STORAGE_TIMEOUT = env.number("STORAGE_TIMEOUT", 20.0)  # seconds for each step
+UPLOAD_MAX_MIB = env.whole("UPLOAD_MAX_MIB", 25, least=1, most=5_120)  # S3 takes 5 GiB at once
+UPLOAD_TYPES = env.some("UPLOAD_TYPES", CONTENT_TYPES)
+FILE_UPLOAD_HANDLERS = [
+    "apps.documents.uploads.LimitedUploadHandler",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
+DATA_UPLOAD_MAX_NUMBER_FILES = 10  # with one form
 
 # ---- static files, security -----------------------------------------------------------
 

@@ -1,13 +1,15 @@
-"""Chooses the database before Django's settings are read; loaded by `-p tests.plugin`.
+"""Chooses the database and where files go before Django's settings are read.
 
-Every run has a database of its own, so runs side by side do not meet. xdist's workers
-inherit the choice through the environment and add their own suffix to the test database.
+Loaded by `-p tests.plugin`. Every run has both of its own, so runs side by side do not meet.
+xdist's workers inherit the choice through the environment and add their own suffix to the
+test database.
 """
 
 import os
 import tempfile
 from collections.abc import Generator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -27,10 +29,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
     if "PYTEST_XDIST_WORKER" not in os.environ:
         servers = ExitStack()
         early_config.add_cleanup(servers.close)
+        folder = servers.enter_context(tempfile.TemporaryDirectory(prefix="nightshift-"))
         if early_config.known_args_namespace.postgres:
             url = servers.enter_context(postgres())
         else:
-            folder = servers.enter_context(tempfile.TemporaryDirectory(prefix="nightshift-"))
             url = f"sqlite:///{folder}/nightshift.sqlite3"
         os.environ["DATABASE_URL"] = url
+        # As if files had been stored there before: nothing is removed from a folder where
+        # nobody ever stored any, lest it is a disk that was not mounted.
+        Path(folder, "storage", ".incoming").mkdir(parents=True)
+        os.environ["STORAGE_URL"] = f"file://{folder}/storage"
     return (yield)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 
@@ -41,13 +41,24 @@ def pages(
     plan that is bad for want of statistics costs that once, not with every page. A row that
     the loop has changed so that it no longer belongs to the selection is left out.
     """
+    for keys in key_pages(rows, size=size, ahead=ahead):
+        if page := list(rows.filter(pk__in=keys).order_by("pk")):
+            yield page
+
+
+def key_pages(
+    rows: "QuerySet[Any]", *, size: int = SIZE, ahead: int = AHEAD
+) -> Iterator[Sequence[Any]]:
+    """Yield the primary keys of a queryset, ascending, in lists of up to ``size``.
+
+    For rows that are dealt with without being read. The database searches once for every
+    ``ahead`` keys; the loop may commit, change and delete between two lists.
+    """
     keys = rows.order_by("pk").values_list("pk", flat=True)
     last: object = None
     while True:
         found = list(keys.filter(pk__gt=last)[:ahead] if last is not None else keys[:ahead])
-        for some in batched(found, size):
-            if page := list(rows.filter(pk__in=some).order_by("pk")):
-                yield page
+        yield from batched(found, size)
         if len(found) < ahead:
             return
         last = found[-1]

@@ -87,6 +87,11 @@ def parse_date(text: str, *, option: str) -> date:
     raise BadOption(f"Invalid date '{text}' for {option}. Use YYYY-MM-DD.")
 
 
+def write_day(day: date) -> str:
+    """Write a date for people: ``10 June 2025``."""
+    return f"{day.day} {day:%B %Y}"
+
+
 def parse_month(text: str) -> date:
     """Return the first day of the month written YYYY-MM."""
     try:

@@ -1,6 +1,7 @@
 """What the apps' demo seeders share: the clock, the dice, the fixtures, the tally."""
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from random import Random
@@ -21,11 +22,17 @@ class World:
     clock: Clock
     dice: Random = field(default_factory=lambda: Random(2025))  # noqa: S311 - demo data
     made: dict[str, int] = field(default_factory=dict)
+    # Which of these addresses were somebody's who was erased: nobody brings them back.
+    find_erased: Callable[[Iterable[str]], set[str]] = field(default=lambda _: set())
 
     @cached_property
     def password(self) -> str:
         """The demo password, hashed once for everybody: hashing is slow on purpose."""
         return make_password(PASSWORD)
+
+    def is_erased(self, email: str) -> bool:
+        """Whether somebody with that address was erased, and is not to be made again."""
+        return bool(self.find_erased([email]))
 
     def fixture(self, name: str) -> Any:
         """Read ``fixtures/<name>.json``."""

@@ -21,6 +21,20 @@ class Dated(models.Model):
         abstract = True
 
 
+class Retained(models.Model):
+    """A record that the law wants kept for some years, also of somebody who was erased."""
+
+    restricted_until = models.DateField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Kept for the law alone, and hidden; after this day it is anonymised.",
+    )
+
+    class Meta:
+        abstract = True
+
+
 class Secrets(dict[str, str]):
     """Credentials by name. Printing it, in a log or an error page, shows the names only."""
 

@@ -18,9 +18,9 @@ _ROW_DETAIL = re.compile(
 )
 
 # Whoever knows the address of a signing page may sign (spec D22), and so it is with payment
-# pages and with unsubscribing. Django logs the path of every answer from 400 on, and every
-# access log has it.
-_SECRET_LINK = re.compile(r"/(sign|pay|unsubscribe)/[^/\s\"'?]+")
+# pages, downloads and unsubscribing. Django logs the path of every answer from 400 on, and
+# every access log has it.
+_SECRET_LINK = re.compile(r"/(sign|pay|files|unsubscribe)/[^/\s\"'?]+")
 
 
 def discreet(text: str) -> str:

@@ -1,6 +1,10 @@
-"""What a signer fills in."""
+"""What a signer fills in, and the field that takes a file."""
+
+from typing import Any
 
 from django import forms
+
+from apps.documents.uploads import NotTaken, Upload, look_at
 
 
 class SigningForm(forms.Form):
@@ -23,3 +27,18 @@ class SigningForm(forms.Form):
         if sum(letter.isalpha() for letter in name) < 2:
             raise forms.ValidationError("Type your full name to sign.")
         return name
+
+
+class UploadField(forms.FileField):
+    """A file for ``services.store_file``: what it cleans to is an ``Upload``, or nothing."""
+
+    widget = forms.FileInput
+
+    def clean(self, data: Any, initial: Any = None) -> Upload | None:
+        file = super().clean(data, initial)
+        if not file:
+            return None
+        try:
+            return look_at(file.file, name=file.name)
+        except NotTaken as problem:
+            raise forms.ValidationError(str(problem)) from None

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.contacts.models import Contact
-from apps.core.fields import Dated
+from apps.core.fields import Dated, Retained
 from apps.firms.models import Firm
 
 LINK_DAYS = 7  # how long a signing link works (spec C-20)
@@ -20,23 +20,101 @@ def fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Document(Dated):
-    """A text that can be signed. What was signed is what the hash says."""
+class DocumentQuerySet(models.QuerySet["Document"]):
+    def available(self) -> Self:
+        """What can be read, signed or downloaded: an upload under way is no document yet."""
+        return self.filter(state=Document.State.AVAILABLE)
+
+
+class Document(Dated, Retained):
+    """A text that can be signed, or a file in the storage.
+
+    What was signed or stored is what the hash says. Neither ever changes: a new version is
+    another document.
+    """
+
+    class State(models.TextChoices):
+        UPLOADING = "uploading"
+        AVAILABLE = "available"
+        PURGE_PENDING = "purge_pending", "Being deleted"
+        DELETED = "deleted"
 
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="documents")
     title = models.CharField(max_length=200)
-    text = models.TextField(help_text="Plain text, shown to the signer as it stands.")
+    text = models.TextField(
+        blank=True, help_text="Plain text, shown to the signer as it stands."
+    )
     sha256 = models.CharField(max_length=64, editable=False)
     owner = models.ForeignKey(
         Contact, models.PROTECT, null=True, blank=True, related_name="documents"
     )
+    state = models.CharField(
+        max_length=13, choices=State, default=State.AVAILABLE, editable=False
+    )
+    retention_anchor_on = models.DateField(
+        "kept from",
+        null=True,
+        blank=True,
+        help_text="When what it belongs to was closed; without it, when it was filed.",
+    )
+
+    # Of files only. The key names nobody: it outlives the document, in the bucket's logs too.
+    file_name = models.CharField(max_length=120, blank=True, editable=False)
+    content_type = models.CharField(max_length=100, blank=True, editable=False)
+    size_bytes = models.PositiveBigIntegerField("size", null=True, editable=False)
+    bucket = models.CharField(max_length=63, blank=True, editable=False)
+    storage_key = models.CharField(max_length=200, blank=True, editable=False)
+    version_id = models.CharField(max_length=1024, blank=True, editable=False)
+    etag = models.CharField("ETag", max_length=200, blank=True, editable=False)
+
+    objects = DocumentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["bucket", "storage_key"],
+                condition=~Q(storage_key=""),
+                name="documents_document_key_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(storage_key="", bucket="", content_type="", size_bytes=None)
+                & Q(file_name="", version_id="", etag="")
+                & ~Q(state="uploading")
+                | Q(text="", size_bytes__isnull=False)
+                & ~Q(storage_key="")
+                & ~Q(bucket="")
+                & ~Q(content_type=""),
+                name="documents_document_file_or_text",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="deleted")
+                | Q(title="", text="", file_name="", owner__isnull=True),
+                name="documents_document_deleted_names_nobody",
+            ),
+        ]
+        indexes = [
+            # finish_purges looks here; so does who waits for an erasure to be complete.
+            models.Index(
+                fields=["firm", "updated_at"],
+                condition=Q(state="purge_pending"),
+                name="documents_purge_pending",
+            ),
+        ]
 
     def __str__(self) -> str:
-        return self.title
+        return self.title or f"Document {self.pk}"
+
+    @property
+    def is_file(self) -> bool:
+        return bool(self.storage_key)
 
     def is_intact(self) -> bool:
-        """Whether the text is still the one that the fingerprint was taken of."""
-        return fingerprint(self.text) == self.sha256
+        """Whether this is a text, and still the one that the fingerprint was taken of."""
+        return (
+            self.state == self.State.AVAILABLE
+            and not self.is_file
+            and fingerprint(self.text) == self.sha256
+        )
 
 
 class SignatureRequestQuerySet(models.QuerySet["SignatureRequest"]):
@@ -51,7 +129,7 @@ class SignatureRequestQuerySet(models.QuerySet["SignatureRequest"]):
         )
 
 
-class SignatureRequest(Dated):
+class SignatureRequest(Dated, Retained):
     """A person asked to sign a document through a link. The token itself is never stored."""
 
     class Status(models.TextChoices):

@@ -35,7 +35,7 @@ def night() -> int:
     with tempfile.TemporaryDirectory(prefix="nightshift-") as folder:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/night.sqlite3"
         with mail.catcher(Path(folder) / "mail") as caught, Processes() as processes:
-            _settle_environment(caught, free_port(8000), free_port(12111))
+            _settle_environment(caught, Path(folder), free_port(8000), free_port(12111))
             _prepare()
             _start(processes)
             return _play(caught)
@@ -45,7 +45,7 @@ def run(port: int) -> int:
     """Play the first night on the development database, then serve until Ctrl-C."""
     with mail.catcher(ROOT / "var" / "mail") as caught, Processes() as processes:
         port = free_port(port)
-        _settle_environment(caught, port, free_port(12111))
+        _settle_environment(caught, ROOT / "var", port, free_port(12111))
         _prepare()
         # The database outlives this process, so what the sandbox charged has to as well.
         _start(processes, "--state", "var/sandbox.json", "--since", _seeded_at())
@@ -54,10 +54,13 @@ def run(port: int) -> int:
         return processes.wait()
 
 
-def _settle_environment(caught: mail.Caught, port: int, sandbox_port: int) -> None:
+def _settle_environment(
+    caught: mail.Caught, folder: Path, port: int, sandbox_port: int
+) -> None:
     """Point the processes that follow, and this one, at each other and at the stand-ins.
 
-    Nothing of the demo reaches the outside: mail is caught, and the sandbox plays the banks.
+    Nothing of the demo reaches the outside: mail is caught, the sandbox plays the banks, and
+    files are stored below ``folder``.
     """
     sandbox = f"http://127.0.0.1:{sandbox_port}"
     os.environ |= {
@@ -65,6 +68,7 @@ def _settle_environment(caught: mail.Caught, port: int, sandbox_port: int) -> No
         "NIGHTSHIFT_ENVIRONMENT": "development",
         "SITE_URL": f"http://127.0.0.1:{port}",
         "EMAIL_URL": f"smtp://127.0.0.1:{caught.port}",
+        "STORAGE_URL": (folder / "storage").as_uri(),
         "STRIPE_API": sandbox,
         "BOG_API": f"{sandbox}/bog/payments/v1",
         "BOG_TOKENS": f"{sandbox}/bog/token",

@@ -2,6 +2,10 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 # Playwright's Chromium as root, and without any traffic of its own.
 ARGUMENTS = [
@@ -22,3 +26,24 @@ def find_chromium() -> str | None:
         if path:
             return path
     return None
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """The browser, for all tests of a module."""
+    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
+        # Playwright's synchronous API runs an event loop in this thread.
+        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[390, 1440], ids=["phone", "desk"])
+def page(
+    browser: Browser, request: pytest.FixtureRequest, transactional_db: None
+) -> Iterator[Page]:
+    """An empty page of somebody who has not been here before, on a phone and on a desk."""
+    context = browser.new_context(viewport={"width": request.param, "height": 844})
+    yield context.new_page()
+    context.close()

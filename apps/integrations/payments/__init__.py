@@ -235,6 +235,13 @@ class Payments(Protocol):
     ) -> str:
         """Make a customer and return its id; the same ``key`` returns the same customer."""
 
+    def delete_customer(self, customer: str) -> None:
+        """Delete a customer with the cards it stores; one that is gone is no error.
+
+        The payments that were made stay: they are the gateway's own books. It needs no key,
+        because deleting twice is deleting once.
+        """
+
     def checkout(self, checkout: Checkout) -> str:
         """Return the address of a page on which the customer pays."""
 

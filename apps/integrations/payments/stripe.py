@@ -116,6 +116,14 @@ class StripePayments:
         with _translated():
             return _text(self._api.customers.create(params, {"idempotency_key": key}).id)
 
+    def delete_customer(self, customer: str) -> None:
+        try:
+            with _translated():
+                self._api.customers.delete(customer)
+        except Refused as error:
+            if error.code != "resource_missing":
+                raise
+
     def checkout(self, checkout: Checkout) -> str:
         metadata = dict(checkout.metadata)
         params: SessionCreateParams = {

@@ -21,7 +21,8 @@ from apps.integrations.cards import (
 )
 from apps.integrations.cards.wire import LARGEST_ANSWER
 from sandbox.bog import Bog
-from tests.integrations.cards.asking import adapter, answering, charge, order, paths, secret
+from tests.integrations.cards.asking import adapter, charge, order, paths, secret
+from tests.servers.answering import answering
 
 SOON = 0.5  # seconds: how long the adapter waits in these tests
 
