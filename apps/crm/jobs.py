@@ -1,5 +1,19 @@
-"""What deals do by itself, and when."""
+"""What deals do by themselves, and when."""
 
-from apps.jobs.job import Job
+from apps.crm import services
+from apps.jobs.job import AT, DRY_RUN, FIRM_ID, Job
 
-JOBS: tuple[Job, ...] = ()
+JOBS = (
+    Job(
+        service=services.check_stale_deals,
+        cron="35 * * * *",
+        kwargs={"at": "10:00"},
+        options=(FIRM_ID, AT, DRY_RUN),
+    ),
+    Job(
+        service=services.send_stale_deal_reminders,
+        cron="40 * * * *",
+        kwargs={"at": "10:00"},
+        options=(FIRM_ID, AT, DRY_RUN),
+    ),
+)
