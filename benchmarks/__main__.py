@@ -1,8 +1,9 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
-PART is ``rent`` (if nothing is said), one of the parts of ``money``, ``money`` for all of
-those, or ``all``. What each measures, and against what, is in docs/benchmarks.md. Whatever
-is measured runs in a process of its own, so that its peak memory is its own.
+PART is ``rent`` (if nothing is said), ``fieldwork``, ``retention``, one of the parts of
+``money``, ``money`` for all of those, or ``all``. What each measures, and against what, is in
+docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
+is its own.
 """
 
 import argparse
@@ -15,7 +16,16 @@ from typing import Protocol
 
 from rich.console import Console
 
-from benchmarks import charges, inbox, packages, reconciling, rent, reports
+from benchmarks import (
+    charges,
+    fieldwork,
+    inbox,
+    packages,
+    reconciling,
+    rent,
+    reports,
+    retention,
+)
 from benchmarks.stage import DATABASES, Figures, Sizes
 
 
@@ -35,7 +45,7 @@ MONEY: dict[str, Part] = {
     "packages": packages,
     "inbox": inbox,
 }
-PARTS: dict[str, Part] = {"rent": rent, **MONEY}
+PARTS: dict[str, Part] = {"rent": rent, **MONEY, "fieldwork": fieldwork, "retention": retention}
 CHOICES = {name: {name: part} for name, part in PARTS.items()} | {"money": MONEY, "all": PARTS}
 
 

@@ -3,7 +3,8 @@
 ``remember`` notes where each table ends before a job. ``write_again`` reads what was added
 since, deletes it, and writes it back in the same number of transactions as the job would
 need for batches of 500: multi-row INSERTs, and for changed invoices one UPDATE … FROM a
-list of values. Nothing is computed, checked or looked up on the way.
+list of values; so too for other rows that a job changes. Nothing is computed, checked or
+looked up on the way.
 """
 
 import json
@@ -22,12 +23,21 @@ TABLES = (
     "leasing_rentperiod",
     "engagements_engagementperiod",
     "leasing_latefeeassessment",
+    "fieldwork_workorderevent",
+    "fieldwork_workordernote",
     "audit_auditevent",
     "notifications_notification",
     "notifications_delivery",
 )
-# What apply_late_fees changes on an invoice.
-CHANGED = ("total_minor", "late_fees_minor", "subtotal_minor", "status", "revision")
+# What jobs change on rows that are there: apply_late_fees, check_compliance_expiry and
+# auto_close_stale_jobs.
+CHANGED = {
+    "billing_invoice": (
+        *("total_minor", "late_fees_minor", "subtotal_minor", "status", "revision"),
+    ),
+    "fieldwork_compliancedocument": ("status", "updated_at"),
+    "fieldwork_workorder": ("status", "cancel_reason", "updated_at"),
+}
 _GENERATED = {"balance_minor"}  # the database computes it
 
 
@@ -37,16 +47,16 @@ def _note() -> Path:
 
 
 def remember() -> None:
-    """Note the last key of each table, and the state of the invoices."""
+    """Note the last key of each table, and the state of the rows that jobs change."""
     with connection.cursor() as cursor:
         ends = []
         for table in TABLES:
             cursor.execute(f"SELECT COALESCE(MAX(id), 0) FROM {table}")
             ends.append(str(cursor.fetchone()[0]))
-        cursor.execute("DROP TABLE IF EXISTS bench_before")
-        cursor.execute(
-            f"CREATE TABLE bench_before AS SELECT id, {', '.join(CHANGED)} FROM billing_invoice"
-        )
+        for table, names in CHANGED.items():
+            cursor.execute(f"DROP TABLE IF EXISTS before_{table}")
+            columns = ", ".join(("id", *names))
+            cursor.execute(f"CREATE TABLE before_{table} AS SELECT {columns} FROM {table}")
     _note().write_text(" ".join(ends))
 
 
@@ -55,12 +65,14 @@ def write_again() -> dict[str, Any]:
     ends = dict(zip(TABLES, map(int, _note().read_text().split()), strict=True))
     _note().unlink()
     added = {table: _read(table, end) for table, end in ends.items()}
-    changed = _changed()
+    changed = {table: _changed(table) for table in CHANGED}
     with connection.cursor() as cursor, transaction.atomic():
         for table in reversed(TABLES):
             cursor.execute(f"DELETE FROM {table} WHERE id > %s", [ends[table]])
     written = {table: list(batched(rows, SIZE)) for table, (_, rows) in added.items()}
-    updates = list(batched(changed, SIZE))
+    updates = [
+        (table, batch) for table, rows in changed.items() for batch in batched(rows, SIZE)
+    ]
     rounds = max([len(batches) for batches in written.values()] + [len(updates)])
     started = time.perf_counter()
     for number in range(rounds):
@@ -71,11 +83,12 @@ def write_again() -> dict[str, Any]:
                 for batch in batches[number * per_round : (number + 1) * per_round]:
                     _insert(cursor, table, added[table][0], batch)
             if number < len(updates):
-                _update(cursor, updates[number])
+                _update(cursor, *updates[number])
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,
-        "rows": sum(len(rows) for _, rows in added.values()) + len(changed),
+        "rows": sum(len(rows) for _, rows in added.values())
+        + sum(len(rows) for rows in changed.values()),
     }
 
 
@@ -95,13 +108,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _changed() -> list[tuple[Any, ...]]:
-    differs = " OR ".join(f"i.{name} <> b.{name}" for name in CHANGED)
-    columns = ", ".join(f"i.{name}" for name in CHANGED)
+def _changed(table: str) -> list[tuple[Any, ...]]:
+    names = CHANGED[table]
+    differs = " OR ".join(f"now.{name} <> b.{name}" for name in names)
+    columns = ", ".join(f"now.{name}" for name in names)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT i.id, {columns} FROM billing_invoice i "
-            f"JOIN bench_before b ON b.id = i.id WHERE {differs}"
+            f"SELECT now.id, {columns} FROM {table} now "
+            f"JOIN before_{table} b ON b.id = now.id WHERE {differs}"
         )
         return list(cursor.fetchall())
 
@@ -116,12 +130,12 @@ def _insert(cursor: Any, table: str, names: list[str], rows: Any) -> None:
         cursor.execute(sql, values)
 
 
-def _update(cursor: Any, rows: Any) -> None:
-    assignments = ", ".join(f"{name} = v.{name}" for name in CHANGED)
-    row = f"({', '.join(['%s'] * (len(CHANGED) + 1))})"
-    names = ", ".join(("id", *CHANGED))
+def _update(cursor: Any, table: str, rows: Any) -> None:
+    names = CHANGED[table]
+    assignments = ", ".join(f"{name} = v.{name}" for name in names)
+    row = f"({', '.join(['%s'] * (len(names) + 1))})"
     cursor.execute(
-        f"WITH v ({names}) AS (VALUES {', '.join([row] * len(rows))}) "
-        f"UPDATE billing_invoice SET {assignments} FROM v WHERE billing_invoice.id = v.id",
+        f"WITH v ({', '.join(('id', *names))}) AS (VALUES {', '.join([row] * len(rows))}) "
+        f"UPDATE {table} SET {assignments} FROM v WHERE {table}.id = v.id",
         [value for one in rows for value in one],
     )

@@ -12,6 +12,14 @@ ORDER = (
     *("audit", "firms", "jobs", "auth", "django_q"),
 )
 
+# Within an app by the alphabet, unless its people think in another order.
+WITHIN = {
+    "fieldwork": (
+        *("WorkOrder", "Estimate", "ContractorProfile", "ComplianceDocument"),
+        *("ComplianceRequirement", "PayoutRequest", "Payout"),
+    ),
+}
+
 
 class Nightshift(AdminSite):
     site_header = site_title = "Nightshift"
@@ -21,4 +29,7 @@ class Nightshift(AdminSite):
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         listed = super().get_app_list(request, app_label)
         place = {name: number for number, name in enumerate(ORDER)}
+        for app in listed:
+            if names := WITHIN.get(app["app_label"]):
+                app["models"].sort(key=lambda model: names.index(model["object_name"]))
         return sorted(listed, key=lambda app: place.get(app["app_label"], len(place)))

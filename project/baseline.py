@@ -5,6 +5,7 @@ from collections.abc import Callable
 from apps.audit.services import event
 from apps.billing.services import open_numbering
 from apps.core.days import Clock
+from apps.crm.services import open_pipeline
 from apps.firms.models import Firm
 from apps.firms.services.baseline import Step
 from apps.notifications.services import welcome_owners
@@ -19,7 +20,13 @@ def write_down(*, firm: Firm, clock: Clock) -> None:
 
 
 # In this order, in the transaction that makes the firm.
-STEPS: tuple[Step, ...] = (open_numbering, start_trial, write_down, welcome_owners)
+STEPS: tuple[Step, ...] = (
+    open_numbering,
+    open_pipeline,
+    start_trial,
+    write_down,
+    welcome_owners,
+)
 
 # What a firm may subscribe to: the plans' codes.
 TIERS: Callable[[], set[str]] = tiers

@@ -1,8 +1,11 @@
 """Who seeds the demo world, in order, gathered as ``urls.py`` gathers routes."""
 
+from collections.abc import Iterable
 from types import ModuleType
 
 from apps.billing import demo as billing
+from apps.contacts.models import Tombstone
+from apps.contacts.services import find_tombstones
 from apps.crm import demo as crm
 from apps.engagements import demo as engagements
 from apps.fieldwork import demo as fieldwork
@@ -27,3 +30,11 @@ SEEDERS: tuple[ModuleType, ...] = (
     notifications,
     jobs,
 )
+
+
+def find_erased(emails: Iterable[str]) -> set[str]:
+    """Return whom the demo world must not bring back: who was erased everywhere.
+
+    Demo firms are new each time, so no firm of before has a say in it.
+    """
+    return find_tombstones(firm_id=None, kind=Tombstone.Kind.EMAIL, values=emails)

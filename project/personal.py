@@ -2,13 +2,79 @@
 
 from collections.abc import Callable, Mapping
 
+from apps.audit import personal as audit
+from apps.audit import retention as audit_retention
+from apps.billing import personal as billing
 from apps.contacts import personal as contacts
-from apps.core.personal import Blocker, Expiry, Holding
+from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
+from apps.crm import personal as crm
+from apps.discrepancies import personal as discrepancies
+from apps.documents import personal as documents
+from apps.documents import retention as documents_retention
+from apps.engagements import personal as engagements
+from apps.fieldwork import personal as fieldwork
+from apps.fieldwork import retention as fieldwork_retention
+from apps.firms import personal as firms
+from apps.firms import retention as firms_retention
+from apps.jobs import personal as jobs
+from apps.leasing import personal as leasing
+from apps.leasing import retention as leasing_retention
+from apps.notifications import personal as notifications
+from apps.notifications import retention as notifications_retention
+from apps.privacy import personal as privacy
+from apps.privacy import retention as privacy_retention
+from apps.privacy.services import remove_file, write_journal
+from apps.subscriptions import personal as subscriptions
+from apps.webhooks import personal as webhooks
+from apps.webhooks import retention as webhooks_retention
 
-HOLDINGS: tuple[Holding, ...] = (*contacts.HOLDINGS,)
+# From the top of the house down, as within each page: what hangs on a row, or is found by it,
+# comes before it.
+HOLDINGS: tuple[Holding, ...] = (
+    *privacy.HOLDINGS,
+    *fieldwork.HOLDINGS,
+    *leasing.HOLDINGS,
+    *engagements.HOLDINGS,
+    *subscriptions.HOLDINGS,
+    *billing.HOLDINGS,
+    *documents.HOLDINGS,
+    *crm.HOLDINGS,
+    *discrepancies.HOLDINGS,
+    *webhooks.HOLDINGS,
+    *notifications.HOLDINGS,
+    *audit.HOLDINGS,
+    *contacts.HOLDINGS,
+    *firms.HOLDINGS,
+    *jobs.HOLDINGS,
+)
 
-EXPIRIES: tuple[Expiry, ...] = ()
+EXPIRIES: tuple[Expiry, ...] = (
+    *notifications_retention.EXPIRIES,
+    *documents_retention.EXPIRIES,
+    *audit_retention.EXPIRIES,
+    *webhooks_retention.EXPIRIES,
+    *firms_retention.EXPIRIES,
+)
 
-BLOCKERS: tuple[Blocker, ...] = ()
+NEEDS: tuple[Need, ...] = (
+    *fieldwork_retention.NEEDS,
+    *leasing_retention.NEEDS,
+    *privacy_retention.NEEDS,
+)
 
-OUTSIDE: Mapping[str, Callable[[str], None]] = {}
+BLOCKERS: tuple[Blocker, ...] = (
+    *firms.BLOCKERS,
+    *billing.BLOCKERS,
+    *engagements.BLOCKERS,
+    *leasing.BLOCKERS,
+    *fieldwork.BLOCKERS,
+)
+
+ALONGSIDE: tuple[Alongside, ...] = (leasing.held_with_leases,)
+
+OUTSIDE: Mapping[str, Callable[[str], None]] = {
+    **billing.OUTSIDE,
+    **documents.OUTSIDE,
+    "export_file": remove_file,
+    "journal": write_journal,
+}

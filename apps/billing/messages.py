@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from django.utils.html import format_html, format_html_join
+from django.template.defaultfilters import linebreaksbr
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.billing import links
@@ -29,8 +30,7 @@ def _letter(subject: str, *paragraphs: Paragraph) -> Words:
 def _paragraphs_in_html(paragraphs: Sequence[Paragraph]) -> Iterator[SafeString]:
     for one in paragraphs:
         if isinstance(one, str):
-            lines = format_html_join("\n<br>", "{}", ((line,) for line in one.split("\n")))
-            yield format_html("<p>{}</p>", lines)
+            yield format_html("<p>{}</p>", linebreaksbr(one))
         else:
             yield format_html('<p><a href="{}">{}</a></p>', one[1], one[0])
 
@@ -123,6 +123,17 @@ def _paid_meanwhile(notifications: Sequence[Notification]) -> Mapping[int, str]:
         if (invoice := invoices.get(str(one.context["invoice"]))) is None
         or invoice.status not in Invoice.COLLECTABLE
     }
+
+
+def voided(notifications: Sequence[Notification]) -> Mapping[int, str]:
+    """Return which news of an invoice, their subject, are old: it is void."""
+    keys = {one.pk: int(one.subject_id) for one in notifications}
+    void = set(
+        Invoice.objects.filter(pk__in=keys.values(), status=Invoice.Status.VOID).values_list(
+            "pk", flat=True
+        )
+    )
+    return {pk: "void" for pk, invoice in keys.items() if invoice in void}
 
 
 # ---- to the people in charge --------------------------------------------------------------

@@ -2,12 +2,12 @@
 
 from django.db.models import Q
 
-from apps.contacts.models import Contact
+from apps.contacts.models import Contact, Tombstone
 from apps.core.personal import AT_ERASURE, Fate, Holding, People
 
 
 def _contacts(people: People) -> Q:
-    return Q(pk__in=people.contacts)
+    return Q(pk__in=people.contacts) | Q(user__in=people.users)
 
 
 HOLDINGS = (
@@ -33,4 +33,5 @@ HOLDINGS = (
             "erased_at": AT_ERASURE,
         },
     ),
+    Holding(Tombstone, secret=("digest",)),
 )

@@ -6,16 +6,12 @@ from typing import Any
 
 from django.utils.html import format_html, format_html_join
 
-from apps.billing.models import Invoice
+from apps.billing.messages import voided
+from apps.core.days import write_day
 from apps.notifications.models import Notification
 from apps.notifications.types import Category, NotificationType, Words
 
 THANKS = "Thank you."
-
-
-def write_day(day: date) -> str:
-    """Write a date for people: ``10 June 2025``."""
-    return f"{day.day} {day:%B %Y}"
 
 
 def write_days(first: date, last: date) -> str:
@@ -81,22 +77,11 @@ def _html(opening: str, rows: Sequence[tuple[str, str]], closing: str) -> str:
     )
 
 
-def _voided(notifications: Sequence[Notification]) -> Mapping[int, str]:
-    """Return which invoices need not be announced any more: they are void."""
-    keys = {one.pk: int(one.subject_id) for one in notifications}
-    void = set(
-        Invoice.objects.filter(pk__in=keys.values(), status=Invoice.Status.VOID).values_list(
-            "pk", flat=True
-        )
-    )
-    return {pk: "void" for pk, invoice in keys.items() if invoice in void}
-
-
 PACKAGE_INVOICE_ISSUED = NotificationType(
     "package_invoice_issued",
     Category.BILLING,
     _package_invoice_issued,
-    still_wanted=_voided,
+    still_wanted=voided,
 )
 
 TYPES: tuple[NotificationType, ...] = (PACKAGE_INVOICE_ISSUED,)

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.billing.models import BillingAccount, Invoice
-from apps.core.fields import Dated
+from apps.core.fields import Dated, Retained
 from apps.firms.models import Firm, validate_currency
 
 
@@ -23,7 +23,7 @@ class EngagementQuerySet(models.QuerySet["Engagement"]):
         )
 
 
-class Engagement(Dated):
+class Engagement(Dated, Retained):
     """Work for a client under one agreement."""
 
     class Status(models.TextChoices):

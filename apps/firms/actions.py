@@ -14,6 +14,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from apps.core.problems import Problem
 
@@ -74,10 +75,20 @@ class Page(Generic[M]):
             "warning": warning,
             "button": self.button,
             "action": self.request.POST["action"],
+            "back": came_from(self.admin, self.request),
             "checkbox": ACTION_CHECKBOX_NAME,
             "confirmed": CONFIRMED,
         }
         return TemplateResponse(self.request, "admin/press.html", context)
+
+
+def came_from(page: admin.ModelAdmin[Any], request: HttpRequest) -> str:
+    """Return the address at which a button was pressed: a row's own page, or the list."""
+    options = page.model._meta
+    match = request.resolver_match
+    key = match.kwargs.get("object_id") if match else None
+    name = f"admin:{options.app_label}_{options.model_name}"
+    return reverse(f"{name}_change", args=[key]) if key else reverse(f"{name}_changelist")
 
 
 def too_many(page: admin.ModelAdmin[Any], request: HttpRequest, rows: "QuerySet[Any]") -> bool:

@@ -1,21 +1,25 @@
 """What staff see of firms; and how every other app's admin keeps to its firm."""
 
+from collections import Counter
 from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any, ClassVar, Generic, TypeVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.admin.utils import flatten_fieldsets
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Field, ForeignKey, ManyToManyField, Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 
+from apps.core.fields import Retained
 from apps.core.forms import AmountField, AmountsForm, is_amount, written
+from apps.core.problems import Problem
 from apps.firms.models import (
     Firm,
     FirmSettings,
+    LegalHold,
     Membership,
     MembershipRole,
     RetentionPolicy,
@@ -28,6 +32,7 @@ M = TypeVar("M", bound=Model)
 P = TypeVar("P", bound=Model)
 
 ELSEWHERE = "This belongs to another firm."
+SEE_RESTRICTED = "firms.see_restricted"  # no right of staff: somebody gives it to a person
 
 
 def visible_firms(request: HttpRequest) -> "QuerySet[Firm]":
@@ -43,11 +48,25 @@ def who(request: HttpRequest) -> User:
 
 
 def _of_visible(model: Any, rows: Any, request: HttpRequest) -> Any:
-    """Limit rows of a tenant table to visible firms; leave other tables alone."""
+    """Limit rows of a tenant table to visible firms, and people to those who work there.
+
+    Leaves other tables alone, and superusers the choice of everybody. What only the law still
+    keeps of people who were erased is for those who may see it.
+    """
     names = {field.name for field in model._meta.concrete_fields}
+    rows = _unrestricted(model, rows, request)
     if model is Firm:
         return rows.filter(pk__in=visible_firms(request))
+    if model is User and not who(request).is_superuser:
+        there = Membership.objects.filter(firm__in=visible_firms(request), is_active=True)
+        return rows.filter(pk__in=there.values("user"))
     return rows.filter(firm__in=visible_firms(request)) if "firm" in names else rows
+
+
+def _unrestricted(model: Any, rows: Any, request: HttpRequest) -> Any:
+    if not issubclass(model, Retained) or request.user.has_perm(SEE_RESTRICTED):
+        return rows
+    return rows.filter(restricted_until=None)
 
 
 def _firm_id(row: Any) -> int | None:
@@ -197,6 +216,14 @@ class FirmScopedAdmin(FirmScopedFields, admin.ModelAdmin[M], Generic[M]):
         only = {"firm": firms[0].pk} if len(firms) == 1 else {}
         return {**only, **super().get_changeform_initial_data(request)}
 
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """Save, or say in a sentence why a service refuses; then nothing has changed."""
+        try:
+            return super().changeform_view(request, *args, **kwargs)
+        except Problem as problem:
+            self.message_user(request, str(problem), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
     def save_model(self, request: HttpRequest, obj: M, form: Any, change: bool) -> None:
         firm_id = getattr(obj, "firm_id", None)
         if firm_id and not visible_firms(request).filter(pk=firm_id).exists():
@@ -216,6 +243,11 @@ class FirmScopedAdmin(FirmScopedFields, admin.ModelAdmin[M], Generic[M]):
 
 class InlineFields(FirmScopedFields):
     """An inline declares its ``fields``; who may not change them reads them."""
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[Any]":
+        rows = super().get_queryset(request)  # type: ignore[misc]
+        shown: QuerySet[Any] = _unrestricted(rows.model, rows, request)
+        return shown
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if self.has_change_permission(request, obj):  # type: ignore[attr-defined]
@@ -301,7 +333,8 @@ class FirmSettingsAdmin(FirmScopedAdmin[FirmSettings]):
         *("firm", "invoice_prefix", "net_days", "reply_to"),
         *("reminders_by_email", "reminders_by_sms", "reminders_in_app", "email_quiet_hours"),
         *("late_fee_on_separate_invoice", "auto_issue_package_invoices"),
-        *("stale_deal_days", "file_request_reminder_days", "audit_retention_floor_days"),
+        *("stale_deal_days", "stale_deals_ignore_plans"),
+        *("file_request_reminder_days", "audit_retention_floor_days"),
     )
 
     def get_list_display(self, request: HttpRequest) -> Any:
@@ -324,8 +357,22 @@ class RetentionPolicyAdmin(FirmScopedAdmin[RetentionPolicy]):
     list_filter = (("firm", FirmFilter), "data_type")
     list_select_related = ("firm",)
     ordering = ("firm__name", "data_type")
-    fields = ("firm", "data_type", "retention_days", "action", "is_active")
-    readonly_fields = ("data_type",)
+    fields = ("firm", "data_type", "retention_days", "action", "is_active", "held")
+    readonly_fields = ("data_type", "held")
+
+    @admin.display(description="legal holds")
+    def held(self, policy: RetentionPolicy) -> str:
+        """What of the firm's data this policy leaves alone for now."""
+        in_force = LegalHold.objects.filter(firm=policy.firm_id, released_at=None)
+        found = Counter(in_force.values_list("subject_type", flat=True))
+        if LegalHold.Subject.FIRM in found:
+            return "The whole firm is held: nothing goes."
+        nouns = [
+            f"{found[kind]} {kind.label.removeprefix('a ')}{'s' if found[kind] > 1 else ''}"
+            for kind in LegalHold.Subject
+            if found[kind]
+        ]
+        return f"{', '.join(nouns)} held: nothing of theirs goes." if nouns else "None."
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -29,22 +29,26 @@ def seed(world: World) -> None:
         FirmSettings.objects.create(firm=firm)
         keep_for_usual(firm=firm)
         for person in people:
-            add_person(firm, person, password=world.password, rights=staff_rights)
+            add_person(world, firm, person, rights=staff_rights)
         world.count("people", len(people))
     world.count("firms", len(entries))
 
 
 def add_person(
-    firm: Firm, person: dict[str, Any], *, password: str, rights: Group | None = None
+    world: World, firm: Firm, person: dict[str, Any], *, rights: Group | None = None
 ) -> User:
-    """Make a demo user and their membership."""
+    """Make a demo user and their membership; who was erased everywhere stays nobody."""
     roles = [Role(role) for role in person["roles"]]
+    email = f"{person['username'].replace('_', '.')}@{firm.slug}.example"
+    names = person["first_name"], person["last_name"]
+    if world.is_erased(email):
+        email, names = "", ("Erased", "person")
     user = User.objects.create(
         username=person["username"],
-        first_name=person["first_name"],
-        last_name=person["last_name"],
-        email=f"{person['username'].replace('_', '.')}@{firm.slug}.example",
-        password=password,
+        first_name=names[0],
+        last_name=names[1],
+        email=email,
+        password=world.password,
         is_staff=bool(_STAFF.intersection(roles)),
         timezone=firm.timezone,
     )
@@ -72,11 +76,12 @@ def seed_all(clock: Clock) -> World | None:
     """
     if Firm.objects.filter(is_demo=True).exists():
         return None
-    world = World(clock)
+    data = import_module("project.demo_data")
+    world = World(clock, find_erased=data.find_erased)
     wanted = [entry["slug"] for entry in world.fixture("firms")]
     if taken := Firm.objects.filter(slug__in=wanted).first():
         raise Problem(f"Firm '{taken.slug}' exists and is no demo firm; nothing created.")
-    for module in import_module("project.demo_data").SEEDERS:
+    for module in data.SEEDERS:
         module.seed(world)
     return world
 

@@ -5,7 +5,7 @@ from typing import Self
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -13,12 +13,15 @@ from django.db.models.functions import Lower
 from apps.core import money
 from apps.core.days import Clock, zone
 from apps.core.fields import Dated
+from apps.core.personal import Cutoff
 from apps.core.problems import Problem
+
+AUDIT_FLOOR = 365  # days that nobody keeps audit logs shorter than (spec D6)
 
 RESERVED_SLUGS = frozenset(
     {
-        "admin", "api", "app", "assets", "billing", "blog", "console", "docs", "help",
-        "login", "logout", "mail", "media", "public", "sign", "signup", "static",
+        "account", "admin", "api", "app", "assets", "billing", "blog", "console", "docs",
+        "help", "login", "logout", "mail", "media", "public", "sign", "signup", "static",
         "status", "support", "webhooks", "www",
     }
 )  # fmt: skip
@@ -53,6 +56,7 @@ class User(AbstractUser):
 
     timezone = models.CharField(max_length=64, blank=True, validators=[validate_timezone])
     must_change_password = models.BooleanField(default=False)
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = [
@@ -130,6 +134,9 @@ class Firm(Dated):
                 name="firms_firm_status_known",
             ),
         ]
+        permissions = [
+            ("see_restricted", "Can see what only the law still keeps of people"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -146,11 +153,21 @@ class FirmSettings(Dated):
     invoice_prefix = models.CharField(max_length=12, default="INV")
     net_days = models.PositiveSmallIntegerField(default=30)
     auto_issue_package_invoices = models.BooleanField(default=True)
-    stale_deal_days = models.PositiveSmallIntegerField(default=14)
+    stale_deal_days = models.PositiveSmallIntegerField(
+        default=14, help_text="Idle days that make a deal stale; 0: never."
+    )
+    stale_deals_ignore_plans = models.BooleanField(
+        default=False,
+        help_text="A deal goes stale although a call or a meeting about it is planned.",
+    )
     file_request_reminder_days = models.PositiveSmallIntegerField(
         default=7, help_text="Days between two reminders of a file request."
     )
-    audit_retention_floor_days = models.PositiveSmallIntegerField(default=365)
+    audit_retention_floor_days = models.PositiveSmallIntegerField(
+        default=AUDIT_FLOOR,
+        validators=[MinValueValidator(AUDIT_FLOOR)],
+        help_text="No policy lets audit logs go before this.",
+    )
     reminders_by_email = models.BooleanField(default=True)
     reminders_by_sms = models.BooleanField(default=True)
     reminders_in_app = models.BooleanField(default=True)
@@ -169,6 +186,17 @@ class FirmSettings(Dated):
 
     def __str__(self) -> str:
         return f"Settings of {self.firm}"
+
+    def clean(self) -> None:
+        """Refuse a floor that the firm's own policy is below."""
+        below = RetentionPolicy.objects.filter(
+            firm=self.firm_id,
+            data_type=RetentionPolicy.DataType.AUDIT_LOGS,
+            retention_days__lt=self.audit_retention_floor_days or 0,
+        ).first()
+        if below:
+            text = f"The retention policy says {below.retention_days} days: change it first."
+            raise ValidationError({"audit_retention_floor_days": text})
 
 
 class RetentionPolicy(Dated):
@@ -208,6 +236,27 @@ class RetentionPolicy(Dated):
     def __str__(self) -> str:
         return f"{self.get_data_type_display()}: {self.retention_days} days"
 
+    def clean(self) -> None:
+        """Refuse to keep audit logs shorter than the firm must."""
+        if self.retention_days is not None and (problem := self.too_short):
+            raise ValidationError({"retention_days": problem})
+
+    @property
+    def too_short(self) -> str:
+        """Why the policy must not be carried out, or nothing; asks for the firm's floor."""
+        if self.data_type != self.DataType.AUDIT_LOGS:
+            return ""
+        found = FirmSettings.objects.filter(firm=self.firm_id)
+        floor = found.values_list("audit_retention_floor_days", flat=True).first()
+        days = max(floor or 0, AUDIT_FLOOR)
+        if self.retention_days >= days:
+            return ""
+        return f"Audit logs are kept for at least {days} days."
+
+    def cutoff(self, clock: Clock) -> Cutoff:
+        """Return what is old enough now, in the firm's calendar."""
+        return Cutoff.of(clock, self.firm.timezone, self.retention_days)
+
 
 class LegalHold(Dated):
     """Data that must be kept because of a dispute, until somebody releases it.
@@ -243,7 +292,15 @@ class LegalHold(Dated):
         ]
 
     def __str__(self) -> str:
-        return f"Hold on {self.get_subject_type_display()} {self.subject_id}"
+        return f"Hold on {self.subject}"
+
+    @property
+    def subject(self) -> str:
+        """What is held, as a key and never by name: ``contact 12``."""
+        kind = self.get_subject_type_display()
+        if self.subject_type == self.Subject.FIRM:
+            return kind
+        return f"{kind.removeprefix('a ')} {self.subject_id}"
 
 
 class Role(models.TextChoices):

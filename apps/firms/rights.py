@@ -4,9 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from django.contrib.auth.models import Group, Permission
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from apps.firms.models import MembershipRole, Role, User
+from apps.firms.models import Membership, MembershipRole, Role, User
 
 STAFF = "Firm staff"
 
@@ -28,9 +28,33 @@ _VIEW = (
 )
 _HIDDEN = (
     *("user", "usersession", "runlock", "clustersign", "numbersequence"),
-    *("webhookrefusal", "webhookfingerprint"),
+    *("webhookrefusal", "webhookfingerprint", "summarymark"),
 )
 _CHANGE = (
+    # contacts, firms, notifications, documents
+    "add_contact", "change_contact", "change_firmsettings", "change_retentionpolicy",
+    "add_notificationgroup", "change_notificationgroup", "delete_notificationgroup",
+    "add_document", "change_document", "add_signaturerequest", "change_signaturerequest",
+    # leasing, engagements
+    "add_property", "change_property", "add_unit", "change_unit", "add_lease", "change_lease",
+    "add_leaseparty", "change_leaseparty", "delete_leaseparty", "add_leasecharge",
+    "change_leasecharge", "delete_leasecharge", "add_rentstep", "change_rentstep",
+    "delete_rentstep", "add_propertybillingconfig", "change_propertybillingconfig",
+    "change_latefeeassessment", "add_rewardconfiguration", "change_rewardconfiguration",
+    "change_rewardgrant", "add_engagement", "change_engagement", "change_engagementperiod",
+    # billing, webhooks, discrepancies
+    "change_invoice", "change_paymentmethod", "change_paymentattempt", "change_discrepancy",
+    "add_gatewayaccount", "change_gatewayaccount", "change_webhookevent",
+    # fieldwork
+    "add_workorder", "change_workorder", "add_estimate", "change_estimate",
+    "add_contractorprofile", "change_contractorprofile", "add_compliancerequirement",
+    "change_compliancerequirement", "delete_compliancerequirement", "add_compliancedocument",
+    "change_compliancedocument", "change_payoutrequest",
+    # crm
+    "add_pipeline", "change_pipeline", "add_stage", "change_stage", "delete_stage", "add_deal",
+    "change_deal", "change_dealactivity",
+    # privacy
+    "add_dataexport",
     "add_contact", "change_contact", "add_property", "change_property", "add_unit",
     "change_unit", "add_lease", "change_lease", "add_leaseparty", "change_leaseparty",
     "delete_leaseparty", "add_leasecharge", "change_leasecharge", "delete_leasecharge",
@@ -39,11 +63,13 @@ _CHANGE = (
     "change_propertybillingconfig", "add_rewardconfiguration",
     "change_rewardconfiguration", "add_notificationgroup", "change_notificationgroup",
     "delete_notificationgroup", "change_firmsettings", "change_retentionpolicy",
+    "add_legalhold", "change_legalhold",
     "change_invoice", "change_paymentmethod", "change_paymentattempt",
     "change_latefeeassessment", "change_rewardgrant", "add_signaturerequest",
     "change_signaturerequest", "add_document", "change_document",
     "change_discrepancy", "add_gatewayaccount", "change_gatewayaccount",
-    "change_webhookevent",
+    "change_webhookevent", "add_erasurerequest", "verify_erasurerequest",
+    "approve_erasurerequest", "close_erasurerequest", "execute_erasurerequest",
 )  # fmt: skip
 
 
@@ -59,6 +85,12 @@ def staff_group() -> Group:
     change = Q(codename__in=_CHANGE, content_type__app_label__in=_VIEW)
     group.permissions.set(Permission.objects.filter(view | change))
     return group
+
+
+def people_at(firm_id: int) -> "QuerySet[User]":
+    """Return the people who work at a firm: active, and with an active membership there."""
+    here = Membership.objects.filter(firm=firm_id, is_active=True)
+    return User.objects.filter(is_active=True, pk__in=here.values("user"))
 
 
 def in_charge(

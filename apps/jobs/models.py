@@ -14,6 +14,7 @@ from apps.core import money
 from apps.core.reports import Outcome
 
 LEASE = timedelta(minutes=15)  # how long a run lock outlives its last heartbeat (spec A5.5)
+APPLICABLE = timedelta(days=30)  # how long a preview may be applied; then it is history
 
 
 class JobRunQuerySet(models.QuerySet["JobRun"]):
@@ -23,6 +24,9 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
     def real(self) -> Self:
         """Runs that acted, or meant to: previews left out."""
         return self.filter(dry_run=False)
+
+    def previews(self) -> Self:
+        return self.filter(dry_run=True)
 
     def going_on(self) -> Self:
         return self.filter(state=JobRun.State.RUNNING)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from django.utils import timezone
 from moneyed import Money
 
 from apps.core import money
@@ -11,7 +12,7 @@ from apps.core.problems import BadOption
 from apps.core.reports import Item, Outcome, Subject
 from apps.core.watching import Effect, Identity, Stale
 from apps.jobs.job import Job, Literal, find
-from apps.jobs.models import JobRun
+from apps.jobs.models import APPLICABLE, JobRun
 
 ACTION_LENGTH = 200  # as the record keeps it
 
@@ -108,6 +109,9 @@ def to_apply(preview: JobRun) -> tuple[Job, dict[str, Literal]]:
     if preview.state not in {JobRun.State.DONE, JobRun.State.PARTIAL}:
         raise BadOption(f"Run {preview.pk} ended as {preview.state} and cannot be applied.")
     arguments = {k: v for k, v in preview.arguments.items() if k != "dry_run"}
+    if preview.ended_at < timezone.now() - APPLICABLE:
+        days = APPLICABLE.days
+        raise BadOption(f"Run {preview.pk} is older than {days} days and cannot be applied.")
     if as_of := arguments.get("as_of"):
         raise BadOption(f"Run {preview.pk} looked at {as_of} and cannot be applied.")
     if applied := preview.applications.successful().first():

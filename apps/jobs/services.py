@@ -1,22 +1,30 @@
-"""What keeps the record true and Django-Q2's history short."""
+"""What keeps the record true, and short; and Django-Q2's history too."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import TextChoices
+from django.db.models import Exists, Max, OuterRef, TextChoices
 from django.utils import timezone
 from django_q.models import OrmQ, Task
 
-from apps.core.batches import by_key
+from apps.core.batches import by_key, key_pages
 from apps.core.days import Clock, positive
 from apps.core.reports import Item, Report, Skip, Subject
 from apps.jobs import workers
-from apps.jobs.models import LEASE, JobRun
+from apps.jobs.models import (
+    APPLICABLE,
+    LEASE,
+    JobRun,
+    JobRunItem,
+    JobRunQuerySet,
+    RunLock,
+)
 from apps.jobs.recording import close_lost
 
 PAGE = 1000  # task rows deleted in one transaction
+RUNS, ITEMS = 100, 5000  # rows of the record deleted in one transaction
 UNDELIVERED = timedelta(minutes=5)  # a queued run may be so old before its row must exist
 
 
@@ -67,6 +75,39 @@ def cleanup_old_tasks(
     return report
 
 
+def cleanup_old_runs(*, days: int = 400, dry_run: bool = False) -> Report:
+    """Delete what is on record of runs that ended long ago.
+
+    Takes runs that ended more than ``days`` times 24 hours ago, with what they decided about
+    each item. Never one that is still open; nor a preview that may yet be applied (for 30
+    days) or that a run on record has applied; nor the last success of a job, by each of its
+    schedules and by hand: ``check_job_health`` tells the time by it. Items go before their
+    run, by primary key in pages, each one item on the record of this run. Whatever stops it,
+    the next run does what is left.
+    """
+    now = Clock.read().now
+    before = now - timedelta(days=positive("--days", days))
+
+    def summary(report: Report) -> list[str]:
+        verb = report.worded("Deleted", would="Would delete")
+        return [f"{verb} {report.tallies['runs']} runs older than {days} days."]
+
+    report = Report(dry_run=dry_run, summary=summary)
+    applied = JobRun.objects.filter(preview=OuterRef("pk"))
+    for runs in (
+        _forgotten(before).real(),  # first: what they have applied can go after them
+        _forgotten(min(before, now - APPLICABLE)).previews().exclude(Exists(applied)),
+    ):
+        for page in key_pages(runs, size=RUNS):
+            _delete_items(report, page)
+            with report.attempt(_these("jobs.jobrun", "runs", page)) as item:
+                RunLock.objects.filter(run__in=page).update(run=None)
+                old = JobRun.objects.filter(pk__in=page)
+                item.does(f"delete {old._raw_delete(old.db)} runs")
+                item.tallies += ["runs"] * len(page)
+    return report
+
+
 def close_lost_runs(*, dry_run: bool = False) -> Report:
     """Mark runs whose worker died, or whose delivery left the queue, as lost.
 
@@ -93,6 +134,27 @@ def close_lost_runs(*, dry_run: bool = False) -> Report:
             _close_undelivered(run)
             _say(item, "its package has left the queue")
     return report
+
+
+def _forgotten(before: datetime) -> JobRunQuerySet:
+    """Return the runs that ended before an instant and that no check of health needs."""
+    successes = JobRun.objects.real().successful()
+    last = successes.values("job", "schedule_name").annotate(last=Max("pk")).values("last")
+    # Whatever has ended had begun; the index knows when.
+    ended = JobRun.objects.filter(started_at__lt=before, ended_at__lt=before)
+    return ended.exclude(pk__in=last)
+
+
+def _delete_items(report: Report, runs: Sequence[int]) -> None:
+    items = JobRunItem.objects.filter(run__in=runs)
+    for page in key_pages(items, size=ITEMS):
+        with report.attempt(_these("jobs.jobrunitem", "items of runs", page)) as item:
+            items.filter(pk__in=page)._raw_delete(items.db)
+            item.does(f"delete {len(page)} items of runs")
+
+
+def _these(kind: str, noun: str, page: Sequence[int]) -> Subject:
+    return Subject(kind, str(page[0]), f"{len(page)} {noun} from {page[0]} to {page[-1]}")
 
 
 def _pages(ended_before: datetime, failures_only: bool) -> Iterator[TaskPage]:

@@ -137,7 +137,7 @@ def _tenancy(world: World, firm: Firm, facts: dict[str, Any]) -> Tenancy:
         if "moved_in_days_ago" in facts
         else days.add_months(days.first_of_month(today), -facts["months"])
     )
-    user = add_person(firm, {**facts, "roles": [Role.RENTER]}, password=world.password)
+    user = add_person(world, firm, {**facts, "roles": [Role.RENTER]})
     renter = Contact.objects.create(
         firm=firm,
         display_name=user.get_full_name(),

@@ -35,7 +35,7 @@ class NotificationAdmin(ReadOnly, FirmScopedAdmin[Notification]):
     inlines = (DeliveryInline,)
     fields = (
         *("type", "recipient", "status", "created_at", "not_before", "dedupe_key"),
-        *("subject_type", "subject_id", "context"),
+        *("subject_type", "subject_id", "context", "emptied_at"),
     )
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[Notification]":

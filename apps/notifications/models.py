@@ -30,6 +30,7 @@ class Notification(Dated):
         SUPPRESSED = "suppressed"
         SKIPPED = "skipped"
         FAILED = "failed"
+        EXPIRED = "expired", "expired: only its key is left"
 
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="notifications", db_index=False)
     type = models.CharField(max_length=60)
@@ -56,6 +57,11 @@ class Notification(Dated):
     context = models.JSONField(default=dict, blank=True)
     not_before = models.DateTimeField(null=True, blank=True)
     status = models.CharField(max_length=13, choices=Status, default=Status.QUEUED)
+    emptied_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When retention took what it said. That it was said stays known.",
+    )
 
     class Meta:
         constraints = [

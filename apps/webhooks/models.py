@@ -76,6 +76,10 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         """Events that something may still be done about; deleting one may lose money."""
         return self.filter(status__in=WebhookEvent.UNFINISHED)
 
+    def emptied(self) -> Self:
+        """Events whose content retention has taken; nobody sends an empty one."""
+        return self.filter(WebhookEvent.EMPTIED)
+
 
 class WebhookEvent(models.Model):
     """An event as it arrived, kept until it is acted upon and for some time after."""
@@ -90,6 +94,7 @@ class WebhookEvent(models.Model):
 
     FINISHED = (Status.PROCESSED, Status.IGNORED, Status.DEAD)
     UNFINISHED = (Status.RECEIVED, Status.PROCESSING, Status.FAILED)
+    EMPTIED = Q(raw_body=b"")
 
     firm = models.ForeignKey(Firm, models.PROTECT, null=True, blank=True, related_name="+")
     provider = models.CharField(max_length=10, choices=GatewayAccount.Provider)

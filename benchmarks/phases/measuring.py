@@ -23,10 +23,15 @@ class Queries:
 
     def __init__(self) -> None:
         self.count = 0
+        self.longest = 0.0  # seconds
 
     def __call__(self, execute: Callable[..., Any], *arguments: Any) -> Any:
         self.count += 1
-        return execute(*arguments)
+        started = time.perf_counter()
+        try:
+            return execute(*arguments)
+        finally:
+            self.longest = max(self.longest, time.perf_counter() - started)
 
 
 def migrate() -> None:
@@ -48,6 +53,7 @@ def run_job(name: str, *, at: str = "", **arguments: Any) -> Figures:
     return {
         "seconds": seconds,
         "queries": queries.count,
+        "longest_ms": queries.longest * 1000,
         "done": run.done,
         "peak_mib": _peak_kib() / 1024,
     }

@@ -1,36 +1,15 @@
 """A bookkeeper signs in, finds an invoice and sees what it is for, in a real Chromium."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from apps.billing.models import Invoice
 from tests.admin.world import OURS, THEIRS, furnish, staff_of
 from tests.factories import PASSWORD
-from tests.servers.chromium import ARGUMENTS, find_chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        # Playwright's synchronous API runs an event loop in this thread.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[390, 1440], ids=["phone", "desk"])
-def page(
-    browser: Browser, request: pytest.FixtureRequest, transactional_db: None
-) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": request.param, "height": 844})
-    yield context.new_page()
-    context.close()
 
 
 def test_signs_in_finds_an_invoice_and_sees_its_lines(page: Page, live_server: Any) -> None:

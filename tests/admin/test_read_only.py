@@ -19,7 +19,11 @@ READ_ONLY = [
     "billing.paymentmethod",
     "billing.receivables",
     "billing.revenuemonth",
+    "crm.dealactivity",
+    "crm.staledealalert",
     "engagements.engagementperiod",
+    "fieldwork.payout",
+    "fieldwork.payoutrequest",
     "jobs.jobrun",
     "jobs.jobrunitem",
     "leasing.latefeeassessment",
@@ -28,6 +32,7 @@ READ_ONLY = [
     "notifications.notification",
     "notifications.notificationpreference",
     "notifications.suppression",
+    "privacy.retentionrun",
     "webhooks.webhookevent",
 ]
 

@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from apps.billing.models import AccountCredit, PaymentAllocation
-from apps.billing.services import refresh_materialized_views
+from apps.billing.services import grant_credit, refresh_materialized_views
 from apps.documents.services import request_signature
 from apps.engagements.models import EngagementRate
 from apps.firms.models import Firm, User
@@ -28,6 +28,7 @@ SHARED = {
     "firms.user",
     "jobs.runlock",
     "leasing.jurisdictioncap",
+    "privacy.statutoryperiod",
     "subscriptions.paymentorder",
     "subscriptions.plan",
     "subscriptions.subscription",
@@ -67,6 +68,7 @@ def furnish(name: str) -> Firm:
     text = make.DocumentFactory(
         firm=firm, title=f"{name} lease", text=f"{name} text", owner=contact
     )
+    make.FileFactory(firm=firm, title=f"{name} certificate", file_name=f"{name}.pdf")
     lease = make.LeaseFactory(
         unit=make.UnitFactory(property=home, label=f"{name}1"),
         account=make.BillingAccountFactory(contact=contact),
@@ -91,22 +93,53 @@ def furnish(name: str) -> Firm:
         firm=firm, engagement=retainer, effective_from=date(2026, 1, 1), fee_minor=120_000
     )
     make.EngagementPeriodFactory(engagement=retainer, invoice=invoice)
+    stage = make.StageFactory(
+        pipeline__firm=firm, pipeline__name=f"{name} sales", name=f"{name} lead"
+    )
+    deal = make.DealFactory(
+        stage=stage,
+        title=f"{name} fit-out",
+        contact=contact,
+        owner=member.user,
+        is_stale=True,
+        stale_since=date(2025, 3, 15),
+    )
+    make.DealActivityFactory(deal=deal, note=f"{name} note")
+    make.StaleDealAlertFactory(deal=deal)
     make.PaymentAttemptFactory(invoice=invoice, status="declined")
     payment = make.PaymentFactory(account=lease.account, note=f"{name} check")
     PaymentAllocation.objects.create(
         firm=firm, payment=payment, invoice=invoice, amount_minor=1_000
     )
-    AccountCredit.objects.create(
-        firm=firm,
+    grant_credit(
         account=lease.account,
         amount_minor=500,
-        currency="USD",
         kind=AccountCredit.Kind.CONCESSION,
         effective_on=date(2025, 3, 1),
         note=f"{name} gift",
     )
     make.BillingConfigFactory(property=home)
     make.AssessmentFactory(invoice=invoice)
+    painter = make.ContractorFactory(contact=contact)
+    make.ComplianceRequirementFactory(firm=firm, doc_type=f"{name} licence", mandatory=False)
+    make.ComplianceDocumentFactory(contractor=painter, doc_type=f"{name} licence")
+    painted = make.WorkOrderFactory(
+        firm=firm,
+        number=f"{name.upper()}-1",
+        title=f"{name} facade",
+        status="VERIFIED",
+        contractor=painter,
+        customer=contact,
+        unit=lease.unit,
+    )
+    make.WorkOrderEventFactory(work_order=painted, detail=f"{name} detail")
+    make.WorkOrderNoteFactory(work_order=painted, text=f"{name} note")
+    make.EstimateFactory(work_order=painted, contractor=painter, text=f"{name} estimate")
+    make.PayoutFactory(
+        request__contractor=painter,
+        request__number=f"{name.upper()}-PAY-1",
+        request__orders=[painted],
+    )
     make.RewardGrantFactory(contact=contact, qualifying_key=f"{name}-streak")
     request_signature(
         document=text, signer=contact, requested_by=member.user, now=timezone.now()
@@ -122,6 +155,12 @@ def furnish(name: str) -> Firm:
     make.SmsConsentFactory(firm=firm, recipient_key=f"{name}:1")
     make.SuppressionFactory(firm=firm)
     make.NotificationGroupFactory(firm=firm, name=f"{name} group").members.add(contact)
+    make.ErasureRequestFactory(
+        firm=firm, user=None, contact=contact, verified_how=f"{name} rang back"
+    )
+    make.DataExportFactory(
+        firm=firm, user=member.user, made_by=member.user, path=f"/exports/{name}.zip"
+    )
     make.AuditEventFactory(firm=firm, object_id=f"{name}-object", reason=f"{name} reason")
     account = make.GatewayAccountFactory(firm=firm)
     make.WebhookEventFactory(
@@ -135,6 +174,14 @@ def furnish(name: str) -> Firm:
         job="apply_late_fees", source="schedule", state="done", arguments={"of": name}
     )
     keep_for_usual(firm=firm)
+    make.RetentionRunFactory(firm=firm)
+    make.LegalHoldFactory(
+        firm=firm,
+        subject_type="contacts.contact",
+        subject_id=contact.pk,
+        reason=f"{name} dispute",
+        placed_by=member.user,
+    )
     refresh_materialized_views()
     JobRunItem.objects.create(
         run=run,

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 APPS = Path(__file__).resolve().parents[2] / "apps"
-MONEY = ("core", "billing", "leasing", "subscriptions", "engagements", "documents")
+MONEY = (
+    *("core", "billing", "leasing", "subscriptions", "engagements", "documents"),
+    "fieldwork",
+)
 
 
 def sources(*apps: str) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from apps.audit.models import AuditEvent
 from apps.billing.models import NumberSequence
+from apps.crm.models import Pipeline
 from apps.firms.models import Firm, FirmSettings, Membership, RetentionPolicy, User
 from apps.firms.rights import STAFF
 from apps.jobs.models import JobRun
@@ -128,6 +129,11 @@ def test_makes_everything_that_a_firm_needs() -> None:
     }
     series = NumberSequence.objects.get(firm=firm)
     assert (series.series, series.year, series.next_number) == ("INV", 2025, 1)
+    pipeline = Pipeline.objects.get(firm=firm)
+    assert (pipeline.name, pipeline.stale_after_days, pipeline.manager) == ("Sales", None, None)
+    assert list(pipeline.stages.order_by("position").values_list("position", "name")) == [
+        (1, "Lead"), (2, "Qualified"), (3, "Proposal"), (4, "Negotiation")
+    ]  # fmt: skip
     event = AuditEvent.objects.get(firm=firm, action="firm_provisioned")
     assert (event.object_id, event.actor_label) == (str(firm.pk), "system")
 

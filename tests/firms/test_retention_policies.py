@@ -10,6 +10,7 @@ from django.urls import reverse
 from apps.firms.models import Firm, RetentionPolicy, Role, User
 from apps.firms.rights import staff_group
 from apps.firms.services.baseline import keep_for_usual
+from tests.admin.visiting import filled
 from tests.factories import FirmFactory, MembershipFactory
 
 pytestmark = pytest.mark.django_db
@@ -74,6 +75,59 @@ def test_keep_for_a_day_at_least(client: Client, firm: Firm) -> None:
     client.force_login(person(firm, Role.OWNER))
     assert change(client, emails(firm), retention_days=0) == 200
     assert emails(firm).retention_days == 730
+
+
+# ---- the audit trail's floor --------------------------------------------------------------
+
+
+def audit(firm: Firm) -> RetentionPolicy:
+    return RetentionPolicy.objects.get(firm=firm, data_type="audit_logs")
+
+
+def floor(client: Client, firm: Firm, days: int) -> int:
+    """Let an owner set the firm's floor; returns the answer's status."""
+    settings = firm.settings
+    where = reverse("admin:firms_firmsettings_change", args=[settings.pk])
+    return client.post(
+        where, filled(client, where) | {"audit_retention_floor_days": days}
+    ).status_code
+
+
+@pytest.mark.parametrize(("days", "answer"), [(30, 200), (364, 200), (365, 302)])
+def test_keep_audit_logs_for_a_year_at_least(
+    client: Client, firm: Firm, days: int, answer: int
+) -> None:
+    client.force_login(person(firm, Role.OWNER))
+    assert change(client, audit(firm), retention_days=days) == answer
+    assert audit(firm).retention_days == (days if answer == 302 else 2555)
+
+
+def test_keep_audit_logs_as_long_as_the_firm_must(client: Client, firm: Firm) -> None:
+    client.force_login(person(firm, Role.OWNER))
+    assert floor(client, firm, 1000) == 302
+    assert change(client, audit(firm), retention_days=999) == 200
+    assert change(client, audit(firm), retention_days=1000) == 302
+
+
+def test_are_not_undermined_by_a_lower_floor(client: Client, firm: Firm) -> None:
+    client.force_login(person(firm, Role.OWNER))
+    assert floor(client, firm, 364) == 200
+
+
+def test_come_first_when_the_floor_is_raised(client: Client, firm: Firm) -> None:
+    client.force_login(person(firm, Role.OWNER))
+    audit_policy = audit(firm)
+    change(client, audit_policy, retention_days=400)
+    assert floor(client, firm, 401) == 200
+    assert floor(client, firm, 400) == 302
+
+
+def test_of_another_firm_do_not_matter_to_the_floor(client: Client, firm: Firm) -> None:
+    neighbour = FirmFactory()
+    keep_for_usual(firm=neighbour)
+    RetentionPolicy.objects.filter(firm=neighbour).update(retention_days=365)
+    client.force_login(person(firm, Role.OWNER))
+    assert floor(client, firm, 400) == 302
 
 
 def test_are_neither_added_nor_deleted(client: Client, firm: Firm) -> None:

@@ -1,4 +1,4 @@
-"""The demo world has … (spec E1, E2)."""
+"""The demo world has … (spec E1, E2, E3.2)."""
 
 from datetime import date
 
@@ -7,7 +7,15 @@ from django.db.models import Count, Sum
 
 from apps.billing.models import Invoice, InvoiceLine, Payment
 from apps.billing.services import find_inconsistencies
+from apps.crm.models import Deal, DealActivity
+from apps.crm.staleness import Staleness
 from apps.documents.models import SignatureRequest
+from apps.fieldwork.models import (
+    ComplianceDocument,
+    ContractorProfile,
+    PayoutRequest,
+    WorkOrder,
+)
 from apps.firms.models import Firm, Membership
 from apps.leasing.models import Lease, Property, RewardConfiguration, Unit
 from apps.notifications.models import NotificationGroup
@@ -68,6 +76,32 @@ def test_has_the_signatures() -> None:
 
 def test_has_the_reward_programmes() -> None:
     assert RewardConfiguration.objects.count() == 7
+
+
+def test_has_deals_in_every_state_that_the_check_knows() -> None:
+    deals = Deal.objects.filter(firm__slug="acme-consulting")
+    assert dict(deals.values_list("status").annotate(n=Count("pk"))) == {"open": 6, "won": 1}
+    today = date(2025, 6, 10)
+    rule = Staleness.on(Firm.objects.get(slug="acme-consulting"), today)
+    idle = {deal.title: rule.idle_days(deal) for deal in deals.open()}
+    assert idle == {
+        "Warehouse automation": 20, "Pricing study": 45, "Finance training": 1,
+        "ERP selection": 25, "Reporting retainer": 35, "Procurement review": 3,
+    }  # fmt: skip
+    assert deals.get(is_stale=True).title == "Finance training"
+    assert deals.get(snoozed_until__gt=today).title == "Reporting retainer"
+    planned = DealActivity.objects.get(occurred_at=None)
+    assert (planned.deal.title, planned.type) == ("ERP selection", "meeting")
+    assert planned.scheduled_for.date() == date(2025, 6, 15)
+
+
+def test_has_the_field_work() -> None:
+    orders = dict(WorkOrder.objects.values_list("firm__slug").annotate(n=Count("pk")))
+    assert orders == {"fixit-services": 32, "evergreen-pm": 12}
+    assert ContractorProfile.objects.count() == 7
+    assert ComplianceDocument.objects.count() == 11
+    assert PayoutRequest.objects.count() == 8
+    assert Invoice.objects.filter(kind="work").count() == 6
 
 
 def test_holds_every_rule_of_the_ledger() -> None:

@@ -2,6 +2,9 @@
 
 import io
 import re
+from collections import Counter
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +12,15 @@ from django.core.management import call_command
 from django_q.models import OrmQ, Task
 
 from apps.billing.models import AccountCredit, BillingAccount, Invoice, InvoiceLine
+from apps.crm.models import Deal
 from apps.discrepancies.models import Discrepancy
 from apps.documents.models import SignatureRequest
 from apps.engagements.models import Engagement
+from apps.fieldwork.models import ComplianceDocument, WorkOrder
 from apps.firms.models import Firm
 from apps.leasing.models import RewardGrant
 from apps.notifications.models import Notification
+from apps.privacy.models import ErasureRequest
 from apps.webhooks.models import WebhookEvent
 from sandbox import Sandbox
 
@@ -123,6 +129,33 @@ def test_expire_signing_links() -> None:
     assert run("expire_signing_links") == "Expired 0 signing links older than 7 days.\n"
 
 
+def test_check_stale_deals() -> None:
+    acme = Firm.objects.get(slug="acme-consulting")
+    start = f"Firm Acme Consulting (ID: {acme.pk}): 6 open deals checked, "
+    first = run("check_stale_deals")
+    assert first == f"{start}2 newly stale, 1 recovered, 2 stale in total\n"
+    flagged = Deal.objects.filter(is_stale=True).order_by("stale_since")
+    assert list(flagged.values_list("title", "stale_since")) == [
+        ("Pricing study", date(2025, 5, 10)), ("Warehouse automation", date(2025, 6, 4))
+    ]  # fmt: skip
+    again = run("check_stale_deals")
+    assert again == f"{start}0 newly stale, 0 recovered, 2 stale in total\n"
+
+
+def test_send_stale_deal_reminders() -> None:
+    acme = Firm.objects.get(slug="acme-consulting")
+    run("check_stale_deals")
+    told = Notification.objects.count()
+    start = f"Firm Acme Consulting (ID: {acme.pk}): "
+    first = run("send_stale_deal_reminders")
+    assert first == f"{start}1 reminder sent to 1 owner (2 deals), 0 escalated\n"
+    reminder = Notification.objects.get(type="stale_deals")
+    assert reminder.recipient_user.username == "acme-admin"
+    again = run("send_stale_deal_reminders")
+    assert again == f"{start}0 reminders sent to 0 owners (0 deals), 0 escalated\n"
+    assert Notification.objects.count() == told + 1
+
+
 def test_process_recurring_charges(demo_banks: Sandbox) -> None:
     run("generate_package_invoices")
     first = run("process_recurring_charges")
@@ -180,6 +213,25 @@ def test_cleanup_webhook_events() -> None:
     assert again == f"Deleted 0 webhook events older than 90 days.\n{kept}"
 
 
+def test_execute_retention_policies() -> None:
+    acme = Firm.objects.get(slug="acme-consulting")
+    first = run("execute_retention_policies")
+    assert (
+        f"Firm: Acme Consulting (ID: {acme.pk})\n"
+        "  emails: 2 deleted, 1 held (before 2023-06-11)\n"
+        "  documents: 2 deleted, 0 held (before 2018-06-12)\n"
+        "  audit_logs: 4 deleted, 0 held (before 2018-06-12)\n"
+        "  webhooks: 3 deleted, 0 held (before 2025-03-12)\n"
+        "  sessions: 5 deleted, 0 held (before 2025-05-11)\n"
+    ) in first
+    assert summary(first) == [
+        "Firms processed: 12", "Records processed: 16", "Records held: 1", "Errors: 0"
+    ]  # fmt: skip
+    assert summary(run("execute_retention_policies")) == [
+        "Firms processed: 12", "Records processed: 0", "Records held: 1", "Errors: 0"
+    ]  # fmt: skip
+
+
 def test_cleanup_old_tasks() -> None:
     assert run("cleanup_old_tasks") == (
         "Deleted 5 tasks older than 30 days (3 successful, 2 failed).\n"
@@ -230,3 +282,155 @@ def test_check_subscription_status() -> None:
         "Tenants suspended: 0", "Errors: 0",
     ]  # fmt: skip
     assert Notification.objects.count() == told
+
+
+def test_check_compliance_expiry() -> None:
+    heading, kept = "Starting compliance expiry check...\n", "3 expiring soon, 2 expired.\n"
+    first = run("check_compliance_expiry")
+    assert first == (
+        f"{heading}Compliance check complete: 3 expiring, 2 expired\nCurrently: {kept}"
+    )
+    statuses = ComplianceDocument.objects.filter(firm__slug="fixit-services")
+    assert Counter(statuses.values_list("status", flat=True)) == {
+        "EXPIRING_SOON": 3, "EXPIRED": 2, "VALID": 3, "SUPERSEDED": 1
+    }  # fmt: skip
+    told = Notification.objects.filter(type="compliance_warning").order_by("pk")
+    steps = [(one.dedupe_key.rpartition(":")[2], one.context["days"]) for one in told]
+    assert sorted(steps) == [
+        ("after_1", -1), ("after_29", -40), ("before_1", 1), ("before_14", 14),
+        ("before_30", 30),
+    ]  # fmt: skip
+    before = Notification.objects.count()
+    assert run("check_compliance_expiry") == (
+        f"{heading}Compliance check complete: 0 expiring, 0 expired\nCurrently: {kept}"
+    )
+    assert Notification.objects.count() == before
+
+
+def test_send_pending_jobs_reminder() -> None:
+    lines = [
+        "Evergreen Property Management: Reminder sent to {} users: "
+        "3 unassigned, 0 approaching, 0 overdue",
+        "Fixit Services: Reminder sent to {} users: 5 unassigned, 3 approaching, 2 overdue",
+    ]
+    first = run("send_pending_jobs_reminder").splitlines()[1:]
+    assert first == [line.format(number) for line, number in zip(lines, (2, 4), strict=True)]
+    before = Notification.objects.count()
+    again = run("send_pending_jobs_reminder").splitlines()[1:]
+    assert again == [line.format(0) for line in lines]
+    assert Notification.objects.count() == before
+
+
+def test_send_daily_summary() -> None:
+    assert run("send_daily_summary") == (
+        "Generating daily summary...\nDaily summary sent to 6 users\n"
+    )
+    fixit = Notification.objects.filter(type="daily_summary", firm__slug="fixit-services")
+    assert fixit.count() == 4
+    assert fixit[0].context == {
+        "on": "2025-06-10",
+        "yesterday": {
+            "first": "2025-06-09",
+            "last": "2025-06-09",
+            "created": 5,
+            "completed": 3,
+            "estimates": 4,
+            "payouts": "2 ($5,000.00)",
+            "revenue": "$12,500.00",
+        },
+        "missed": None,
+        "current": {
+            "total": 30,
+            "pending": 5,
+            "active": 8,
+            "estimates": 8,
+            "completions": 5,
+            "overdue": 2,
+        },
+    }
+    before = Notification.objects.count()
+    assert run("send_daily_summary") == (
+        "Generating daily summary...\nDaily summary sent to 0 users\n"
+    )
+    assert Notification.objects.count() == before
+
+
+def test_send_payout_reminders() -> None:
+    heading = "Starting payout reminders...\n"
+    assert run("send_payout_reminders") == (
+        f"{heading}Payout reminders sent: 5 pending requests, 8 ready for payout; "
+        "2 contractors notified\n"
+    )
+    before = Notification.objects.count()
+    assert run("send_payout_reminders") == (
+        f"{heading}Payout reminders sent: 0 pending requests, 0 ready for payout; "
+        "0 contractors notified\n"
+    )
+    assert Notification.objects.count() == before
+
+
+def test_auto_close_stale_jobs() -> None:
+    assert run("auto_close_stale_jobs", dry_run=True) == (
+        "Checking for stale jobs (inactive for 90+ days)...\n"
+        "Found 3 stale jobs\n"
+        "DRY RUN - No jobs will be closed\n"
+        "  • JOB-000100: Old Bathroom Job (95 days inactive)\n"
+        "  • JOB-000101: Abandoned Kitchen (120 days inactive)\n"
+        "  • JOB-000102: Stale Plumbing (100 days inactive)\n"
+    )
+    assert run("auto_close_stale_jobs") == (
+        "Checking for stale jobs (inactive for 90+ days)...\n"
+        "Found 3 stale jobs\n"
+        "  ✓ Closed: JOB-000100 (95 days inactive)\n"
+        "  ✓ Closed: JOB-000101 (120 days inactive)\n"
+        "  ✓ Closed: JOB-000102 (100 days inactive)\n"
+        "Auto-closed 3 stale jobs\n"
+    )
+    closed = WorkOrder.objects.filter(cancel_reason="auto_stale").order_by("number")
+    assert [(one.number, one.status) for one in closed] == [
+        (f"JOB-{number:06d}", "CANCELLED") for number in (100, 101, 102)
+    ]
+    before = Notification.objects.count()
+    assert run("auto_close_stale_jobs") == (
+        "Checking for stale jobs (inactive for 90+ days)...\n"
+        "Found 0 stale jobs\n"
+        "Auto-closed 0 stale jobs\n"
+    )
+    assert Notification.objects.count() == before
+
+
+def test_execute_erasure_request() -> None:
+    erin, bluebird = ErasureRequest.objects.filter(status="approved").order_by("pk")
+    first = run("execute_erasure_request", request_id=erin.pk)
+    assert first == (
+        f"Erasure request {erin.pk} for contact {erin.contact_id}\n"
+        "  invoices: 2 retained until 2034-12-31 (tax law)\n"
+        "  payments: 2 retained until 2034-12-31 (tax law)\n"
+        "  contact records: 1 anonymised\n"
+        "  mentions elsewhere: 1 anonymised\n"
+        "Erasure completed: 0 erased, 2 anonymised, 4 retained.\n"
+    )
+    assert run("execute_erasure_request", request_id=erin.pk) == (
+        f"Erasure request {erin.pk} was completed on 2025-06-10; nothing to do.\n"
+    )
+    invoice = Invoice.objects.get(account__contact=erin.contact_id)
+    assert invoice.billed_to == "Erin Ashworth\nerin.ashworth@ashworth.example"
+    for _ in range(2):
+        said = run("execute_erasure_request")
+        assert re.search(r"⚠ Blocked: INV-2025-\d{3} is still open \(\$1000.00\)\n", said)
+        assert said.endswith(f"{bluebird} is blocked by 1 thing to settle.\n")
+
+
+def test_remind_of_erasure_deadlines() -> None:
+    assert "  Reminders sent: 1\n" in run("remind_of_erasure_deadlines")
+    assert "  Reminders sent: 0\n" in run("remind_of_erasure_deadlines")
+
+
+def test_anonymise_retained_records() -> None:
+    for _ in range(2):
+        assert "  Records anonymised: 0\n" in run("anonymise_retained_records")
+
+
+def test_replay_erasures(folder: Path) -> None:
+    for _ in range(2):
+        assert run("replay_erasures") == "Repeated 0 erasures of the journal.\n"

@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from cryptography.fernet import Fernet
@@ -19,6 +20,7 @@ from pytest_django import Settings
 
 from apps.integrations.cards import get_cards
 from apps.integrations.payments import get_payments
+from apps.integrations.storage.folder import FolderStorage
 from apps.notifications.services.wishes import unsubscribe_token
 from apps.notifications.types import Category
 from apps.subscriptions.models import Plan
@@ -42,6 +44,8 @@ from tests.journeys.marked import (
     visit,
 )
 from tests.journeys.watching import Watch
+from tests.servers.s3 import KEY as ACCESS_KEY
+from tests.servers.s3 import SECRET
 
 pytestmark = pytest.mark.django_db
 
@@ -180,6 +184,19 @@ def test_a_page_about_a_gateway_that_cannot_even_be_asked(
 
 
 @pytest.mark.usefixtures("debug")
+def test_a_page_about_documents_that_cannot_be_listed(bucket: str, watch: Watch) -> None:
+    watch.mark(access_key=ACCESS_KEY, secret=SECRET, quoted=quote(SECRET, safe=""))
+    client = superuser(watch, raise_request_exception=False)
+    listed = reverse("admin:documents_document_changelist")
+    url = f"s3://{ACCESS_KEY}:{quote(SECRET, safe='')}@s3.example/{bucket}"
+    with without("documents_document"):
+        page = broken(watch, client.get(listed, STORAGE_URL=url))
+    assert "<td>STORAGE</td>" in page
+    assert bucket in page
+    assert watch.leaks() == []
+
+
+@pytest.mark.usefixtures("debug")
 def test_a_page_about_somebody_who_cannot_sign_in(watch: Watch, settings: Settings) -> None:
     user = UserFactory(is_staff=True)
     user.set_password(PASSWORD)
@@ -211,10 +228,16 @@ def test_links_in_logs(shop: Shop, watch: Watch) -> None:
             recipient_key=f"contact:{invoice.account.contact_id}",
             category=Category.OPERATIONAL,
         )
-        watch.mark(unsubscribe_token=opt_out)
+        file = (
+            FolderStorage(folder="/nowhere")
+            .link("firms/1/none", version_id="", file_name="a.txt", content_type="text/plain")
+            .split("/")[2]
+        )
+        watch.mark(unsubscribe_token=opt_out, file_token=file)
+        watch.allow(file_token=["page behind a link"])
         paths = (
             *(f"/pay/{pay}", f"/pay/{pay}/thanks", f"/pay/{card}/card", f"/sign/{signing}"),
-            f"/notifications/unsubscribe/{opt_out}",
+            *(f"/notifications/unsubscribe/{opt_out}", f"/files/{file}"),
         )
         for path in paths:
             for method in ("get", "post", "put", "head"):
@@ -223,7 +246,7 @@ def test_links_in_logs(shop: Shop, watch: Watch) -> None:
         with without("billing_invoiceline"):
             assert visit(watch, "get", f"/pay/{pay}/").status_code == 500
     logged = str([said for where, said in watch.heard.items() if where.startswith("log ")])
-    assert all(f"/{page}/…" in logged for page in ("pay", "sign", "unsubscribe"))
+    assert all(f"/{page}/…" in logged for page in ("pay", "sign", "files", "unsubscribe"))
     assert watch.leaks() == []
 
 

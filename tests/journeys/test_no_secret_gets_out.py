@@ -7,13 +7,16 @@ in ``test_no_page_shows_a_secret.py``.
 
 import json
 import logging
+import traceback
 from base64 import b64encode
 from itertools import count
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core import mail
 from django.core.cache import cache
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
@@ -21,11 +24,15 @@ from django_q.tasks import async_task
 from pytest_django import Settings
 
 from apps.billing.models import BillingAccount, PaymentAttempt
+from apps.documents import services
+from apps.documents.models import Document
+from apps.integrations.storage import StorageError
 from apps.subscriptions.models import PaymentOrder
 from apps.webhooks.models import WebhookEvent
 from sandbox import Sandbox
 from sandbox.stripe.events import sign
 from tests.billing.collecting import Shop, at
+from tests.documents.filing import sent
 from tests.factories import (
     FirmFactory,
     PaymentFactory,
@@ -50,6 +57,8 @@ from tests.journeys.marked import (
     superuser,
 )
 from tests.journeys.watching import Watch
+from tests.servers.s3 import KEY as ACCESS_KEY
+from tests.servers.s3 import SECRET, S3Server
 from tests.subscriptions.subscribing import owner_of
 
 pytestmark = pytest.mark.django_db
@@ -317,6 +326,55 @@ def pay_as_owner(watch: Watch, order: PaymentOrder) -> None:
     client = browser(watch, owner_of(order.subscription))
     where = reverse("subscriptions:pay", args=[order.subscription_id])
     watch.read("page of an owner", client.post(where, follow=True))
+
+
+# ---- files ----------------------------------------------------------------------------------
+
+NAME = "Passport of Marker Payer.pdf"
+TROUBLES = (
+    {"status": 403, "code": "InvalidAccessKeyId"},
+    {"status": 403, "code": f"For {SECRET}"},
+    {"status": 500, "code": "InternalError", "times": 3},
+)
+
+
+def test_files_in_a_bucket(bucket: str, s3: S3Server, settings: Settings, watch: Watch) -> None:
+    settings.STORAGE_TIMEOUT = 0.3
+    watch.mark(access_key=ACCESS_KEY, secret=SECRET, quoted=quote(SECRET, safe=""), name=NAME)
+    watch.allow(
+        # Who may open a document sees its name, and with the link the id of the key.
+        name=["column documents_document.file_name", "page of a document", "SQL log"],
+        access_key=["page of a document: headers"],
+    )
+    firm, client = FirmFactory(), superuser(watch)
+
+    def send() -> Document:
+        services.store_file(
+            **{"firm": firm, "upload": sent(name=NAME), "title": "Passport", "now": NOON},
+            **{"owner": None, "actor": None},
+        )
+        return Document.objects.latest("pk")
+
+    for trouble in TROUBLES:
+        s3.refuse_next(**trouble)
+        with pytest.raises(StorageError) as refused:
+            send()
+        watch.hear("error of the storage", traceback.format_exception(refused.value))
+    document = send()
+    for page in ("change", "download", "history"):
+        where = reverse(f"admin:documents_document_{page}", args=[document.pk])
+        watch.read("page of a document", client.get(where))
+    with transaction.atomic():
+        services.mark_for_purge(
+            documents=Document.objects.all(), actor=None, reason="Erasure", now=NOON
+        )
+    for trouble in TROUBLES:
+        s3.refuse_next(**trouble)
+        watch.hear("purge", services.finish_purges(firm=None, limit=9, now=NOON))
+    services.finish_purges(firm=None, limit=9, now=NOON)
+    assert s3.versions(bucket) == []
+    assert watch.leaks() == []
+    assert NAME not in str(list(Document.objects.values()))
 
 
 # ---- the queue ------------------------------------------------------------------------------

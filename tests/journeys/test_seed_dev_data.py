@@ -42,6 +42,7 @@ def every_row() -> dict[str, list[Any]]:
 def test_changes_nothing_the_second_time() -> None:
     first = seed(no_input=True)
     assert "  ✓ rent invoices: 171\n" in first
+    assert "  ✓ work orders: 44\n" in first
     assert first.endswith("Seed data created successfully.\n")
     before = every_row()
     assert seed(no_input=True) == "Demo data already present; nothing created.\n"
@@ -117,3 +118,4 @@ def test_works_on_any_day(day: str) -> None:
     assert world is not None
     assert world.made["rent invoices"] == 171
     assert world.made["payments"] == 192
+    assert world.made["deals"] == 7

@@ -19,7 +19,12 @@ from apps.firms.models import Firm, RetentionPolicy
 from apps.jobs.models import JobRun
 from apps.webhooks import services
 from apps.webhooks.models import WebhookEvent, WebhookFingerprint
-from tests.factories import FirmFactory, GatewayAccountFactory, WebhookEventFactory
+from tests.factories import (
+    FirmFactory,
+    GatewayAccountFactory,
+    LegalHoldFactory,
+    WebhookEventFactory,
+)
 from tests.webhooks.clerk import Clerk, effects
 from tests.webhooks.sending import stripe_signature, written
 
@@ -166,6 +171,55 @@ def test_a_firm_may_keep_events_for_longer_than_there_are_days() -> None:
     kept = old(days=9_000, firm=firm)
     old()
     assert run() == "Deleted 1 webhook events older than 90 days.\n"
+    assert remain() == {kept.event_id}
+
+
+@pytest.mark.parametrize(
+    ("at", "left"),
+    [(datetime(2025, 5, 11, 4, tzinfo=UTC), 1), (datetime(2025, 5, 11, 3, 59, tzinfo=UTC), 0)],
+)
+def test_a_firms_policy_goes_by_its_own_calendar(at: datetime, left: int) -> None:
+    """Kept 30 days, on 10 June in New York: from the midnight of 11 May on (spec D6)."""
+    firm = FirmFactory(timezone="America/New_York")
+    policy(firm, 30)
+    WebhookEventFactory(firm=firm, status="processed", received_at=at)
+    run()
+    assert WebhookEvent.objects.count() == left
+
+
+def test_leaves_what_a_policy_would_rather_anonymise() -> None:
+    careful, hasty = FirmFactory(), FirmFactory()
+    policy(careful, 30, action="anonymise")
+    policy(hasty, 30)
+    kept = old(firm=careful)
+    old(firm=hasty)
+    assert run() == "Deleted 1 webhook events older than 90 days.\n"
+    assert remain() == {kept.event_id}
+
+
+@pytest.mark.parametrize("options", [{}, {"days": 60}], ids=["by_policy", "by_days"])
+def test_leaves_the_events_of_a_firm_under_a_legal_hold(options: dict[str, int]) -> None:
+    held, released = FirmFactory(), FirmFactory()
+    LegalHoldFactory(firm=held)
+    LegalHoldFactory(firm=released, released_at=NOW)
+    LegalHoldFactory(firm=released, subject_type="contacts.contact", subject_id=1)
+    kept = old(firm=held)
+    old(firm=released)
+    named = options.get("days", 90)
+    assert run(**options) == (
+        f"Deleted 1 webhook events older than {named} days.\n"
+        "Kept 1 events under a legal hold.\n"
+    )
+    assert remain() == {kept.event_id}
+
+
+def test_a_firm_in_no_zone_spares_the_others() -> None:
+    nowhere = FirmFactory(timezone="Mars/Olympus")
+    policy(nowhere, 30)
+    kept = old(firm=nowhere)
+    old()
+    with pytest.raises(CommandError, match="1 item"):
+        run()
     assert remain() == {kept.event_id}
 
 

@@ -91,7 +91,7 @@ class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
     ordering = ("-issue_date", "-pk")
     inlines = (LineInline, PaidByInline, AttemptInline)
     actions = ("record_payment", "void", "write_off")
-    readonly_fields = ("invoice", "last_day", "owed")
+    readonly_fields = ("invoice", "last_day", "owed", "billed_to", "restricted_until")
     fieldsets = (
         (
             None,
@@ -119,6 +119,10 @@ class InvoiceAdmin(ReadOnly, FirmScopedAdmin[Invoice]):
                     *("autopay_next_charge_at", "in_dispute", "dunning_paused_until"),
                 )
             },
+        ),
+        (
+            "Kept for the law",
+            {"classes": ("collapse",), "fields": ("billed_to", "restricted_until")},
         ),
     )
 

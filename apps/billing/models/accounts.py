@@ -54,7 +54,10 @@ class BillingAccount(Dated):
 
 
 class NumberSequence(models.Model):
-    """The next number of a firm's series in a year; row-locked until the commit: no gaps."""
+    """The next number of a firm's series in a year; row-locked until the commit: no gaps.
+
+    Year 0: the series goes on for ever (``JOB-000123``).
+    """
 
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")
     series = models.CharField(max_length=12)

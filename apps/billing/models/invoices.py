@@ -9,7 +9,7 @@ from moneyed import Money
 
 from apps.billing.models.accounts import BillingAccount
 from apps.core import money
-from apps.core.fields import Dated
+from apps.core.fields import Dated, Retained
 from apps.firms.models import Firm
 
 
@@ -41,7 +41,7 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         )
 
 
-class Invoice(Dated):
+class Invoice(Dated, Retained):
     """A claim against a customer. Once issued its lines only grow; corrections are rows."""
 
     class Kind(models.TextChoices):
@@ -111,6 +111,12 @@ class Invoice(Dated):
     in_dispute = models.BooleanField(default=False)
     dunning_paused_until = models.DateField(null=True, blank=True)
     revision = models.PositiveIntegerField(default=0)
+    billed_to = models.CharField(
+        max_length=450,
+        blank=True,
+        editable=False,
+        help_text="Name and address of a customer who was erased, as the law wants them kept.",
+    )
 
     objects = InvoiceQuerySet.as_manager()
 

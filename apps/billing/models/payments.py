@@ -8,11 +8,11 @@ from apps.billing.models.accounts import BillingAccount
 from apps.billing.models.cards import PaymentAttempt
 from apps.billing.models.invoices import Invoice
 from apps.core import money
-from apps.core.fields import Dated
+from apps.core.fields import Dated, Retained
 from apps.firms.models import Firm
 
 
-class Payment(Dated):
+class Payment(Dated, Retained):
     """Money that came in, or is on its way."""
 
     class Method(models.TextChoices):
@@ -89,7 +89,7 @@ class PaymentAllocation(Dated):
         return f"{self.payment} → {self.invoice}"
 
 
-class AccountCredit(Dated):
+class AccountCredit(Dated, Retained):
     """One movement of an account's credit: positive comes in, negative is used."""
 
     class Kind(models.TextChoices):

@@ -28,7 +28,7 @@ from apps.billing.services.issuing import (
     lock_numbering,
 )
 from apps.billing.services.ledger_views import refresh_materialized_views
-from apps.billing.services.numbering import open_numbering
+from apps.billing.services.numbering import open_numbering, take_number
 from apps.billing.services.overdue import mark_overdue_invoices
 from apps.billing.services.payments import (
     fail_payment,
@@ -71,6 +71,7 @@ __all__ = [
     "reverse_credit",
     "reverse_payment",
     "settle_payment",
+    "take_number",
     "use_credit",
     "void_invoice",
     "write_off",

@@ -46,11 +46,12 @@ def forget_session(*, session: SessionBase) -> None:
     UserSession.objects.filter(session_key=session.session_key).delete()
 
 
-def sign_out(*, sessions: "QuerySet[UserSession]") -> None:
-    """End sessions: whoever comes with one of them is asked to sign in."""
+def sign_out(*, sessions: "QuerySet[UserSession]") -> int:
+    """End sessions, and return how many: whoever comes with one is asked to sign in."""
     keys = list(sessions.values_list("session_key", flat=True))
     Session.objects.filter(session_key__in=keys).delete()
-    UserSession.objects.filter(session_key__in=keys).delete()
+    ended, _ = UserSession.objects.filter(session_key__in=keys).delete()
+    return ended
 
 
 def _record(session: SessionBase, user: User, now: datetime) -> None:

@@ -9,7 +9,7 @@ from django.db.models import F, Q
 
 from apps.billing.models import BillingAccount, Invoice
 from apps.contacts.models import Contact
-from apps.core.fields import Dated
+from apps.core.fields import Dated, Retained
 from apps.documents.models import Document
 from apps.firms.models import Firm, validate_currency
 from apps.leasing.models.homes import Unit
@@ -27,7 +27,7 @@ class LeaseQuerySet(models.QuerySet["Lease"]):
         )
 
 
-class Lease(Dated):
+class Lease(Dated, Retained):
     """A tenancy agreement for one unit."""
 
     class Status(models.TextChoices):

@@ -4,16 +4,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from django.conf import settings
 from django.core import signing
-from django.utils.crypto import salted_hmac
 
+from apps.core.hashes import keyed_hashes
 from apps.firms.models import Firm
 from apps.notifications.channels import FACTS
 from apps.notifications.models import Channel, NotificationPreference, Suppression
 from apps.notifications.types import Category, NotificationType
 
-_HASH_SALT = "notifications.suppression"
+_HASH_PURPOSE = "notifications.suppression"
 _SIGNER = signing.Signer(salt="notifications.unsubscribe")
 
 Recipient = tuple[int, str]  # firm, recipient key
@@ -109,11 +108,7 @@ def address_hashes(firm_id: int, address: str) -> list[str]:
 
     Firms cannot be compared with each other, since the firm is part of what is hashed.
     """
-    value = f"{firm_id}:{address.strip().lower()}"
-    return [
-        salted_hmac(_HASH_SALT, value, secret=secret, algorithm="sha256").hexdigest()
-        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
-    ]
+    return keyed_hashes(_HASH_PURPOSE, f"{firm_id}:{address.strip().lower()}")
 
 
 def suppressed(channel: Channel, addresses: Iterable[tuple[int, str]]) -> set[tuple[int, str]]:

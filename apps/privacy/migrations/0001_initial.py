@@ -49,7 +49,7 @@ class Migration(migrations.Migration):
                 ('sha256', models.CharField(max_length=64)),
                 ('categories', models.PositiveIntegerField()),
                 ('records', models.PositiveBigIntegerField()),
-                ('removed_at', models.DateTimeField(blank=True, help_text='The person was erased, and the file with them.', null=True)),
+                ('removed_at', models.DateTimeField(blank=True, help_text='When the file went: it was downloaded, or the person was erased.', null=True)),
                 ('firm', models.ForeignKey(blank=True, help_text='Empty: what every firm and the platform hold.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='firms.firm')),
                 ('made_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
@@ -121,10 +121,10 @@ class Migration(migrations.Migration):
                 ('data_type', models.CharField(choices=[('emails', 'Emails'), ('documents', 'Documents'), ('audit_logs', 'Audit logs'), ('webhooks', 'Webhooks'), ('sessions', 'Sessions')], max_length=10)),
                 ('action', models.CharField(choices=[('delete', 'Delete'), ('anonymise', 'Anonymise')], max_length=9)),
                 ('cutoff', models.DateTimeField(help_text='What is older was due.')),
-                ('processed', models.PositiveBigIntegerField()),
-                ('held', models.PositiveBigIntegerField()),
-                ('failed', models.PositiveBigIntegerField(default=0)),
-                ('ran_at', models.DateTimeField()),
+                ('processed', models.PositiveBigIntegerField(default=0)),
+                ('held', models.PositiveBigIntegerField(default=0, help_text='Left alone by a legal hold.')),
+                ('failed', models.PositiveBigIntegerField(default=0, help_text='Errors, each of a batch or a file; the next run tries again.')),
+                ('ran_at', models.DateTimeField(help_text='When it began.')),
                 ('firm', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='retention_runs', to='firms.firm')),
             ],
         ),
@@ -159,5 +159,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='retentionrun',
             index=models.Index(fields=['firm', '-ran_at'], name='privacy_retentionrun_newest'),
+        ),
+        migrations.AddConstraint(
+            model_name='retentionrun',
+            constraint=models.UniqueConstraint(fields=('firm', 'data_type', 'action', 'cutoff'), name='privacy_retentionrun_once'),
         ),
     ]

@@ -1,11 +1,13 @@
 """Requests to be erased, and what came of them."""
 
+import uuid
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from apps.contacts.models import Contact
-from apps.core.fields import Dated
+from apps.core.fields import Dated, SecretsField
 from apps.firms.models import Firm
 from apps.privacy.models.law import Asked
 
@@ -64,9 +66,44 @@ class ErasureRequest(Dated, Asked):
     blocked_by = models.JSONField(
         default=list, blank=True, help_text="What has to be settled first, as sentences."
     )
+    key = models.UUIDField(
+        default=uuid.uuid4,
+        unique=True,
+        editable=False,
+        help_text="Names it in the journal, which a restored database may not know any more.",
+    )
+    covers = models.JSONField(
+        default=dict,
+        blank=True,
+        editable=False,
+        help_text="Keys of accounts, contacts and firms, as they were when it began.",
+    )
+    marks = SecretsField()  # what the person is recognised by, until it is completed
 
     class Meta:
+        permissions = [
+            ("verify_erasurerequest", "Can confirm who asks to be erased"),
+            ("approve_erasurerequest", "Can approve an erasure"),
+            ("close_erasurerequest", "Can reject or cancel a request to be erased"),
+            ("execute_erasurerequest", "Can preview and execute an erasure"),
+        ]
         constraints = [
+            # Nobody's request is dealt with twice at once.
+            models.UniqueConstraint(
+                fields=["firm", "contact"],
+                condition=Q(closed_at=None, contact__isnull=False),
+                name="privacy_erasurerequest_one_of_contact",
+            ),
+            models.UniqueConstraint(
+                fields=["firm", "user"],
+                condition=Q(closed_at=None, user__isnull=False),
+                name="privacy_erasurerequest_one_of_user",
+            ),
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=Q(closed_at=None, firm=None),
+                name="privacy_erasurerequest_one_everywhere",
+            ),
             models.CheckConstraint(
                 condition=Q(user__isnull=False) | Q(contact__isnull=False),
                 name="privacy_erasurerequest_of_somebody",
@@ -86,9 +123,37 @@ class ErasureRequest(Dated, Asked):
         return f"Erasure request {self.pk}"
 
     @property
+    def is_everywhere(self) -> bool:
+        """Whether every firm is to erase, and the platform."""
+        return self.firm_id is None
+
+    @property
     def whom(self) -> str:
         """Return who is meant, as a key and never by name."""
         return f"user {self.user_id}" if self.user_id else f"contact {self.contact_id}"
+
+
+class ErasurePart(models.Model):
+    """The claim that a person has been erased in one firm, or from what belongs to none."""
+
+    request = models.ForeignKey(ErasureRequest, models.PROTECT, related_name="parts")
+    firm = models.ForeignKey(Firm, models.PROTECT, null=True, blank=True, related_name="+")
+    done_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request", "firm"], name="privacy_erasurepart_once"
+            ),
+            models.UniqueConstraint(
+                fields=["request"],
+                condition=Q(firm=None),
+                name="privacy_erasurepart_once_outside_firms",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.request} in {self.firm or 'no firm'}"
 
 
 class ErasureAction(Dated):
@@ -153,4 +218,4 @@ class ErasureStep(Dated):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.key}"
+        return f"{self.kind} for erasure request {self.request_id}"

@@ -32,7 +32,9 @@ class DataExport(Dated, Asked):
     categories = models.PositiveIntegerField()
     records = models.PositiveBigIntegerField()
     removed_at = models.DateTimeField(
-        null=True, blank=True, help_text="The person was erased, and the file with them."
+        null=True,
+        blank=True,
+        help_text="When the file went: it was downloaded, or the person was erased.",
     )
 
     def __str__(self) -> str:

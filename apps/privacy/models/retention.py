@@ -10,18 +10,30 @@ from apps.firms.models import Firm, RetentionPolicy
 
 
 class RetentionRun(models.Model):
-    """What one run of a firm's policy did with one type of data: figures only."""
+    """What a firm's policy did with one type of data that was older than a cutoff.
+
+    Figures only. However many runs it took: a run that was interrupted and the one that
+    finished it write the same row.
+    """
 
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="retention_runs")
     data_type = models.CharField(max_length=10, choices=RetentionPolicy.DataType)
     action = models.CharField(max_length=9, choices=RetentionPolicy.Action)
     cutoff = models.DateTimeField(help_text="What is older was due.")
-    processed = models.PositiveBigIntegerField()
-    held = models.PositiveBigIntegerField()
-    failed = models.PositiveBigIntegerField(default=0)
-    ran_at = models.DateTimeField()
+    processed = models.PositiveBigIntegerField(default=0)
+    held = models.PositiveBigIntegerField(default=0, help_text="Left alone by a legal hold.")
+    failed = models.PositiveBigIntegerField(
+        default=0, help_text="Errors, each of a batch or a file; the next run tries again."
+    )
+    ran_at = models.DateTimeField(help_text="When it began.")
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["firm", "data_type", "action", "cutoff"],
+                name="privacy_retentionrun_once",
+            ),
+        ]
         indexes = [
             models.Index(fields=["firm", "-ran_at"], name="privacy_retentionrun_newest"),
         ]

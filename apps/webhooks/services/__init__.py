@@ -9,6 +9,7 @@ from apps.webhooks.services.accounts import (
 )
 from apps.webhooks.services.cleanup import cleanup_webhook_events
 from apps.webhooks.services.decisions import give_up, process_again
+from apps.webhooks.services.erasing import forget_somebody
 from apps.webhooks.services.intake import MOST_BYTES, count_refusal, receive
 from apps.webhooks.services.processing import process_webhook_events
 from apps.webhooks.services.senders import Reason, Refused
@@ -23,6 +24,7 @@ __all__ = [
     "disable_account",
     "enable_account",
     "find_account",
+    "forget_somebody",
     "give_up",
     "process_again",
     "process_webhook_events",

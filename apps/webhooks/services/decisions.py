@@ -19,6 +19,8 @@ def process_again(*, event: WebhookEvent, actor: User | None, now: datetime) -> 
     """
     with transaction.atomic():
         same = WebhookEvent.objects.filter(pk=event.pk, status__in=[Status.FAILED, Status.DEAD])
+        if same.emptied().exists():
+            raise Problem("what it said has gone by the firm's retention policy")
         if not same.update(status=Status.RECEIVED, attempts=0, next_attempt_at=now):
             raise Problem("only a failed or given-up event is processed again")
         record("webhook_event_processed_again", event, actor=actor)

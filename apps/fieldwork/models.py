@@ -1,1 +1,0 @@
-"""Work orders, who does them, and what they are paid."""

@@ -1,0 +1,7 @@
+"""The command ``export_user_data``."""
+
+from apps.jobs.commands import JobCommand
+
+
+class Command(JobCommand):
+    job = "export_user_data"
