@@ -286,8 +286,8 @@ class Run:
             return (
                 f"{request} {verb} blocked by {count} {'thing' + 's' * (count != 1)} to settle."
             )
-        if report.dry_run:
-            return f"Would complete the erasure: {figures}."
+        if would := report.worded("", would="Would complete the erasure"):
+            return f"{would}: {figures}."
         if request.status in {Status.COMPLETED, Status.PARTIALLY_COMPLETED}:
             return f"Erasure {request.get_status_display().lower()}: {figures}."
         return f"Erasure in progress: {figures}; {self._what_is_left()}."
