@@ -33,7 +33,7 @@ from apps.privacy.admin.listening import Listener
 from apps.privacy.forms import HowForm, ReceiveForm
 from apps.privacy.models import ErasureAction, ErasureRequest, ErasureStep, StatutoryPeriod
 from apps.privacy.models.law import Law
-from apps.webhooks.admin import owned_firms
+from apps.webhooks.admin import owned_firms, owns_a_firm
 
 Rows = QuerySet[ErasureRequest]
 REQUESTS = ("request", "requests")
@@ -112,8 +112,7 @@ class ErasureRequestAdmin(FirmScopedAdmin[ErasureRequest]):
     # ---- who may do what ------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        decides = request.user.is_superuser or owned_firms(who(request)).exists()
-        return super().has_add_permission(request) and decides
+        return super().has_add_permission(request) and owns_a_firm(request)
 
     def has_change_permission(
         self, request: HttpRequest, obj: ErasureRequest | None = None
