@@ -1,9 +1,8 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
-PART is ``rent`` (if nothing is said), ``fieldwork``, ``retention``, one of the parts of
-``money``, ``money`` for all of those, or ``all``. What each measures, and against what, is in
-docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
-is its own.
+PART is ``rent`` (if nothing is said), a part of ``money`` or of ``people``, one of these two
+for all of theirs, or ``all``. What each measures, and against what, is in docs/benchmarks.md.
+Whatever is measured runs in a process of its own, so that its peak memory is its own.
 """
 
 import argparse
@@ -18,6 +17,8 @@ from rich.console import Console
 
 from benchmarks import (
     charges,
+    deals,
+    exporting,
     fieldwork,
     inbox,
     packages,
@@ -45,8 +46,18 @@ MONEY: dict[str, Part] = {
     "packages": packages,
     "inbox": inbox,
 }
-PARTS: dict[str, Part] = {"rent": rent, **MONEY, "fieldwork": fieldwork, "retention": retention}
-CHOICES = {name: {name: part} for name, part in PARTS.items()} | {"money": MONEY, "all": PARTS}
+PEOPLE: dict[str, Part] = {
+    "fieldwork": fieldwork,
+    "deals": deals,
+    "retention": retention,
+    "exporting": exporting,
+}
+PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE}
+CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
+    "money": MONEY,
+    "people": PEOPLE,
+    "all": PARTS,
+}
 
 
 def main() -> None:
