@@ -15,6 +15,7 @@ from apps.leasing import demo as leasing
 from apps.notifications import demo as notifications
 from apps.privacy import demo as privacy
 from apps.subscriptions import demo as subscriptions
+from apps.weather import demo as weather
 from apps.webhooks import demo as webhooks
 
 SEEDERS: tuple[ModuleType, ...] = (
@@ -25,6 +26,7 @@ SEEDERS: tuple[ModuleType, ...] = (
     billing,
     subscriptions,
     fieldwork,
+    weather,
     crm,
     privacy,
     notifications,

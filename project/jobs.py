@@ -11,6 +11,7 @@ from apps.leasing import jobs as leasing
 from apps.notifications import jobs as notifications
 from apps.privacy import jobs as privacy
 from apps.subscriptions import jobs as subscriptions
+from apps.weather import jobs as weather
 from apps.webhooks import jobs as webhooks
 
 JOBS: tuple[Job, ...] = (
@@ -19,6 +20,7 @@ JOBS: tuple[Job, ...] = (
     *billing.JOBS,
     *subscriptions.JOBS,
     *fieldwork.JOBS,
+    *weather.JOBS,
     *crm.JOBS,
     *documents.JOBS,
     *notifications.JOBS,

@@ -12,6 +12,7 @@ from apps.notifications import messages as notifications
 from apps.notifications.types import GroupRule, NotificationType
 from apps.privacy import messages as privacy
 from apps.subscriptions import messages as subscriptions
+from apps.weather import messages as weather
 
 TYPES: tuple[NotificationType, ...] = (
     *billing.TYPES,
@@ -19,6 +20,7 @@ TYPES: tuple[NotificationType, ...] = (
     *leasing.TYPES,
     *engagements.TYPES,
     *fieldwork.TYPES,
+    *weather.TYPES,
     *crm.TYPES,
     *documents.TYPES,
     *discrepancies.TYPES,

@@ -25,6 +25,7 @@ from apps.privacy import personal as privacy
 from apps.privacy import retention as privacy_retention
 from apps.privacy.services import remove_file, write_journal
 from apps.subscriptions import personal as subscriptions
+from apps.weather import personal as weather
 from apps.webhooks import personal as webhooks
 from apps.webhooks import retention as webhooks_retention
 
@@ -32,6 +33,7 @@ from apps.webhooks import retention as webhooks_retention
 # comes before it.
 HOLDINGS: tuple[Holding, ...] = (
     *privacy.HOLDINGS,
+    *weather.HOLDINGS,
     *fieldwork.HOLDINGS,
     *leasing.HOLDINGS,
     *engagements.HOLDINGS,

@@ -4,6 +4,7 @@ The embedded defaults (SQLite, a development key, a mail catcher on port 2525) s
 development. With ``NIGHTSHIFT_ENVIRONMENT=production`` the insecure ones are refused.
 """
 
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ INSTALLED_APPS = [
     "apps.leasing",
     "apps.crm",
     "apps.fieldwork",
+    "apps.weather",
     "apps.privacy",
 ]
 
@@ -197,6 +199,15 @@ BASELINE = "project.baseline"  # what a new firm is given by each app
 PERSONAL = "project.personal"  # what each app holds about people
 # Where exports wait to be downloaded. Outside of what the web server serves.
 EXPORTS_DIR = env.text("EXPORTS_DIR", str(BASE_DIR / "var" / "exports"))
+
+# ---- weather --------------------------------------------------------------------------
+
+OPEN_METEO_API = env.text("OPEN_METEO_API", "https://api.open-meteo.com").rstrip("/")
+OPEN_METEO_KEY = env.text("OPEN_METEO_KEY")  # of a subscription, at another address then
+NWS_API = env.text("NWS_API", "https://api.weather.gov").rstrip("/")
+# To whom the National Weather Service writes when we ask too much; it answers nobody else.
+WEATHER_CONTACT = env.text("WEATHER_CONTACT", parseaddr(DEFAULT_FROM_EMAIL)[1])
+WEATHER_TIMEOUT = env.number("WEATHER_TIMEOUT", 10.0)  # seconds for one answer
 
 # ---- stored files ---------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ _VIEW = (
     "leasing",
     "engagements",
     "fieldwork",
+    "weather",
     "crm",
     "privacy",
     "audit",
@@ -50,6 +51,9 @@ _CHANGE = (
     "add_contractorprofile", "change_contractorprofile", "add_compliancerequirement",
     "change_compliancerequirement", "delete_compliancerequirement", "add_compliancedocument",
     "change_compliancedocument", "change_payoutrequest",
+    # weather
+    "add_weatherthreshold", "change_weatherthreshold", "delete_weatherthreshold",
+    "change_weatheralert",
     # crm
     "add_pipeline", "change_pipeline", "add_stage", "change_stage", "delete_stage", "add_deal",
     "change_deal", "change_dealactivity",

@@ -120,6 +120,8 @@ def furnish(name: str) -> Firm:
     )
     make.BillingConfigFactory(property=home)
     make.AssessmentFactory(invoice=invoice)
+    make.WeatherThresholdFactory(property=home, heat="35.0")
+    make.WeatherAlertFactory(property=home, name=f"{name} heat")
     painter = make.ContractorFactory(contact=contact)
     make.ComplianceRequirementFactory(firm=firm, doc_type=f"{name} licence", mandatory=False)
     make.ComplianceDocumentFactory(contractor=painter, doc_type=f"{name} licence")

@@ -72,6 +72,7 @@ from tests.factories.records import (
     WebhookEventFactory,
 )
 from tests.factories.subscriptions import PaymentOrderFactory, PlanFactory, SubscriptionFactory
+from tests.factories.weather import WeatherAlertFactory, WeatherThresholdFactory
 
 __all__ = [
     "PASSWORD",
@@ -130,6 +131,8 @@ __all__ = [
     "TombstoneFactory",
     "UnitFactory",
     "UserFactory",
+    "WeatherAlertFactory",
+    "WeatherThresholdFactory",
     "WebhookEventFactory",
     "WorkOrderEventFactory",
     "WorkOrderFactory",

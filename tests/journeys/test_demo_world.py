@@ -20,6 +20,7 @@ from apps.firms.models import Firm, Membership
 from apps.leasing.models import Lease, Property, RewardConfiguration, Unit
 from apps.notifications.models import NotificationGroup
 from apps.notifications.services import members_of
+from apps.weather.models import WeatherAlert
 
 pytestmark = [
     pytest.mark.django_db,
@@ -102,6 +103,11 @@ def test_has_the_field_work() -> None:
     assert ComplianceDocument.objects.count() == 11
     assert PayoutRequest.objects.count() == 8
     assert Invoice.objects.filter(kind="work").count() == 6
+
+
+def test_has_a_storm_that_everybody_was_told_of() -> None:
+    alert = WeatherAlert.objects.get()
+    assert (alert.property.name, alert.kind, alert.closed_at) == ("Harbor View", "wind", None)
 
 
 def test_holds_every_rule_of_the_ledger() -> None:

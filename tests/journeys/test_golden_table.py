@@ -122,6 +122,24 @@ def test_calculate_rewards() -> None:
     )
 
 
+def test_check_weather_alerts(demo_banks: Sandbox) -> None:
+    first = run("check_weather_alerts")
+    assert first == (
+        "Checking weather alerts...\n"
+        "  - Oak Street Duplex: skipped (no coordinates)\n"
+        "  ⚠ Maple Court: extreme heat 41.0°C (threshold 39.4°C) - alerted 5 tenants\n"
+        "  - Harbor View: high winds alert already active\n"
+        "Summary: Properties checked: 5, Alerts sent: 1, Already active: 1, Errors: 0\n"
+    )
+    told = Notification.objects.filter(type="weather_alert")
+    assert told.filter(recipient_contact__isnull=False).count() == 5
+    before = Notification.objects.count()
+    assert run("check_weather_alerts").endswith(
+        "Summary: Properties checked: 5, Alerts sent: 0, Already active: 2, Errors: 0\n"
+    )
+    assert Notification.objects.count() == before
+
+
 def test_expire_signing_links() -> None:
     assert run("expire_signing_links") == "Expired 1 signing links older than 7 days.\n"
     assert SignatureRequest.objects.filter(status="expired").count() == 1
