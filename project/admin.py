@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 # What a firm looks at daily comes first, what keeps the platform running last.
 ORDER = (
-    *("fieldwork", "leasing", "weather", "engagements", "billing", "crm"),
+    *("fieldwork", "leasing", "weather", "engagements", "billing", "crm", "calendars"),
     *(
         "contacts",
         "documents",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from apps.billing import demo as billing
+from apps.calendars import demo as calendars
 from apps.contacts.models import Tombstone
 from apps.contacts.services import find_tombstones
 from apps.crm import demo as crm
@@ -28,6 +29,7 @@ SEEDERS: tuple[ModuleType, ...] = (
     fieldwork,
     weather,
     crm,
+    calendars,
     privacy,
     notifications,
     jobs,

@@ -1,6 +1,7 @@
 """Every job of the project, gathered as ``urls.py`` gathers routes."""
 
 from apps.billing import jobs as billing
+from apps.calendars import jobs as calendars
 from apps.crm import jobs as crm
 from apps.documents import jobs as documents
 from apps.engagements import jobs as engagements
@@ -22,6 +23,7 @@ JOBS: tuple[Job, ...] = (
     *fieldwork.JOBS,
     *weather.JOBS,
     *crm.JOBS,
+    *calendars.JOBS,
     *documents.JOBS,
     *notifications.JOBS,
     *webhooks.JOBS,

@@ -1,6 +1,7 @@
 """Every type of notification, gathered as ``urls.py`` gathers routes."""
 
 from apps.billing import messages as billing
+from apps.calendars import messages as calendars
 from apps.crm import messages as crm
 from apps.discrepancies import messages as discrepancies
 from apps.documents import messages as documents
@@ -22,6 +23,7 @@ TYPES: tuple[NotificationType, ...] = (
     *fieldwork.TYPES,
     *weather.TYPES,
     *crm.TYPES,
+    *calendars.TYPES,
     *documents.TYPES,
     *discrepancies.TYPES,
     *notifications.TYPES,

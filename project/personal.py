@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from apps.audit import personal as audit
 from apps.audit import retention as audit_retention
 from apps.billing import personal as billing
+from apps.calendars import personal as calendars
 from apps.contacts import personal as contacts
 from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
 from apps.crm import personal as crm
@@ -41,6 +42,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *billing.HOLDINGS,
     *documents.HOLDINGS,
     *crm.HOLDINGS,
+    *calendars.HOLDINGS,
     *discrepancies.HOLDINGS,
     *webhooks.HOLDINGS,
     *notifications.HOLDINGS,

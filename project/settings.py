@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "apps.engagements",
     "apps.leasing",
     "apps.crm",
+    "apps.calendars",
     "apps.fieldwork",
     "apps.weather",
     "apps.privacy",
@@ -192,6 +193,7 @@ GATEWAY_LIVEMODE = env.truth("GATEWAY_LIVEMODE", default=PRODUCTION)
 GATEWAY_TIMEOUT = env.number("GATEWAY_TIMEOUT", 30.0)  # seconds for one answer
 CHARGES_AT_ONCE = env.whole("CHARGES_AT_ONCE", 8, least=1)  # calls under way for one firm
 WEBHOOKS = "project.webhooks"  # who acts on which provider's events
+WORKFLOWS = "project.workflows"  # what calendars' rules can do
 WEBHOOK_RETENTION_DAYS = env.whole("WEBHOOK_RETENTION_DAYS", 90, least=1)
 SUBSCRIPTION_GRACE_DAYS = env.whole("SUBSCRIPTION_GRACE_DAYS", 7)
 RECONCILE_DAYS = env.whole("RECONCILE_DAYS", 35, least=1)  # how far back reconciling looks

@@ -21,6 +21,7 @@ _VIEW = (
     "fieldwork",
     "weather",
     "crm",
+    "calendars",
     "privacy",
     "audit",
     "discrepancies",
@@ -57,6 +58,10 @@ _CHANGE = (
     # crm
     "add_pipeline", "change_pipeline", "add_stage", "change_stage", "delete_stage", "add_deal",
     "change_deal", "change_dealactivity",
+    # calendars
+    "add_calendarevent", "change_calendarevent", "add_eventattendee", "change_eventattendee",
+    "delete_eventattendee", "add_workflowrule", "change_workflowrule",
+    "change_workflowexecution",
     # privacy
     "add_dataexport",
     "add_contact", "change_contact", "add_property", "change_property", "add_unit",

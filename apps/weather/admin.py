@@ -40,7 +40,9 @@ class WeatherThresholdAdmin(FirmScopedAdmin[WeatherThreshold]):
     def save_model(
         self, request: HttpRequest, obj: WeatherThreshold, form: Any, change: bool
     ) -> None:
-        services.save_threshold(threshold=obj, changed=form.changed_data, actor=who(request))
+        if form.has_changed():
+            changed = form.changed_data
+            services.save_threshold(threshold=obj, changed=changed, actor=who(request))
 
     def delete_model(self, request: HttpRequest, obj: WeatherThreshold) -> None:
         services.drop_threshold(threshold=obj, actor=who(request))

@@ -1,5 +1,11 @@
 """Rows to test with: the least that makes sense, everything else said by the test."""
 
+from tests.factories.calendars import (
+    CalendarEventFactory,
+    EventAttendeeFactory,
+    WorkflowExecutionFactory,
+    WorkflowRuleFactory,
+)
 from tests.factories.crm import (
     DealActivityFactory,
     DealFactory,
@@ -80,6 +86,7 @@ __all__ = [
     "AuditEventFactory",
     "BillingAccountFactory",
     "BillingConfigFactory",
+    "CalendarEventFactory",
     "ComplianceDocumentFactory",
     "ComplianceRequirementFactory",
     "ContactFactory",
@@ -96,6 +103,7 @@ __all__ = [
     "ErasureRequestFactory",
     "ErasureStepFactory",
     "EstimateFactory",
+    "EventAttendeeFactory",
     "FileFactory",
     "FirmFactory",
     "FirmSettingsFactory",
@@ -137,4 +145,6 @@ __all__ = [
     "WorkOrderEventFactory",
     "WorkOrderFactory",
     "WorkOrderNoteFactory",
+    "WorkflowExecutionFactory",
+    "WorkflowRuleFactory",
 ]
