@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from apps.billing import demo as billing
+from apps.calendars import demo as calendars
 from apps.contacts.models import Tombstone
 from apps.contacts.services import find_tombstones
 from apps.crm import demo as crm
@@ -15,6 +16,7 @@ from apps.leasing import demo as leasing
 from apps.notifications import demo as notifications
 from apps.privacy import demo as privacy
 from apps.subscriptions import demo as subscriptions
+from apps.weather import demo as weather
 from apps.webhooks import demo as webhooks
 
 SEEDERS: tuple[ModuleType, ...] = (
@@ -25,7 +27,9 @@ SEEDERS: tuple[ModuleType, ...] = (
     billing,
     subscriptions,
     fieldwork,
+    weather,
     crm,
+    calendars,
     privacy,
     notifications,
     jobs,

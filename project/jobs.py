@@ -1,6 +1,7 @@
 """Every job of the project, gathered as ``urls.py`` gathers routes."""
 
 from apps.billing import jobs as billing
+from apps.calendars import jobs as calendars
 from apps.crm import jobs as crm
 from apps.documents import jobs as documents
 from apps.engagements import jobs as engagements
@@ -11,6 +12,7 @@ from apps.leasing import jobs as leasing
 from apps.notifications import jobs as notifications
 from apps.privacy import jobs as privacy
 from apps.subscriptions import jobs as subscriptions
+from apps.weather import jobs as weather
 from apps.webhooks import jobs as webhooks
 
 JOBS: tuple[Job, ...] = (
@@ -19,7 +21,9 @@ JOBS: tuple[Job, ...] = (
     *billing.JOBS,
     *subscriptions.JOBS,
     *fieldwork.JOBS,
+    *weather.JOBS,
     *crm.JOBS,
+    *calendars.JOBS,
     *documents.JOBS,
     *notifications.JOBS,
     *webhooks.JOBS,

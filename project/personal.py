@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from apps.audit import personal as audit
 from apps.audit import retention as audit_retention
 from apps.billing import personal as billing
+from apps.calendars import personal as calendars
 from apps.contacts import personal as contacts
 from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
 from apps.crm import personal as crm
@@ -25,6 +26,7 @@ from apps.privacy import personal as privacy
 from apps.privacy import retention as privacy_retention
 from apps.privacy.services import remove_file, write_journal
 from apps.subscriptions import personal as subscriptions
+from apps.weather import personal as weather
 from apps.webhooks import personal as webhooks
 from apps.webhooks import retention as webhooks_retention
 
@@ -32,6 +34,7 @@ from apps.webhooks import retention as webhooks_retention
 # comes before it.
 HOLDINGS: tuple[Holding, ...] = (
     *privacy.HOLDINGS,
+    *weather.HOLDINGS,
     *fieldwork.HOLDINGS,
     *leasing.HOLDINGS,
     *engagements.HOLDINGS,
@@ -39,6 +42,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *billing.HOLDINGS,
     *documents.HOLDINGS,
     *crm.HOLDINGS,
+    *calendars.HOLDINGS,
     *discrepancies.HOLDINGS,
     *webhooks.HOLDINGS,
     *notifications.HOLDINGS,

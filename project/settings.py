@@ -4,6 +4,7 @@ The embedded defaults (SQLite, a development key, a mail catcher on port 2525) s
 development. With ``NIGHTSHIFT_ENVIRONMENT=production`` the insecure ones are refused.
 """
 
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ INSTALLED_APPS = [
     "apps.engagements",
     "apps.leasing",
     "apps.crm",
+    "apps.calendars",
     "apps.fieldwork",
+    "apps.weather",
     "apps.privacy",
 ]
 
@@ -190,6 +193,7 @@ GATEWAY_LIVEMODE = env.truth("GATEWAY_LIVEMODE", default=PRODUCTION)
 GATEWAY_TIMEOUT = env.number("GATEWAY_TIMEOUT", 30.0)  # seconds for one answer
 CHARGES_AT_ONCE = env.whole("CHARGES_AT_ONCE", 8, least=1)  # calls under way for one firm
 WEBHOOKS = "project.webhooks"  # who acts on which provider's events
+WORKFLOWS = "project.workflows"  # what calendars' rules can do
 WEBHOOK_RETENTION_DAYS = env.whole("WEBHOOK_RETENTION_DAYS", 90, least=1)
 SUBSCRIPTION_GRACE_DAYS = env.whole("SUBSCRIPTION_GRACE_DAYS", 7)
 RECONCILE_DAYS = env.whole("RECONCILE_DAYS", 35, least=1)  # how far back reconciling looks
@@ -197,6 +201,15 @@ BASELINE = "project.baseline"  # what a new firm is given by each app
 PERSONAL = "project.personal"  # what each app holds about people
 # Where exports wait to be downloaded. Outside of what the web server serves.
 EXPORTS_DIR = env.text("EXPORTS_DIR", str(BASE_DIR / "var" / "exports"))
+
+# ---- weather --------------------------------------------------------------------------
+
+OPEN_METEO_API = env.text("OPEN_METEO_API", "https://api.open-meteo.com").rstrip("/")
+OPEN_METEO_KEY = env.text("OPEN_METEO_KEY")  # of a subscription, at another address then
+NWS_API = env.text("NWS_API", "https://api.weather.gov").rstrip("/")
+# To whom the National Weather Service writes when we ask too much; it answers nobody else.
+WEATHER_CONTACT = env.text("WEATHER_CONTACT", parseaddr(DEFAULT_FROM_EMAIL)[1])
+WEATHER_TIMEOUT = env.number("WEATHER_TIMEOUT", 10.0)  # seconds for one answer
 
 # ---- stored files ---------------------------------------------------------------------
 

@@ -104,9 +104,9 @@ class Memory:
         with core.lock:
             core.reset()
             core.began, core.offset = float(kept["began"]), float(kept["offset"])
-            for name, vendor in vendors.items():
-                vendor.reset()
-                vendor.recall(kept["vendors"][name])
+            for name, known in kept["vendors"].items():  # newer vendors keep their world
+                vendors[name].reset()
+                vendors[name].recall(known)
             core.callbacks.recall(kept["callbacks"], core, vendors)
             core.log.recall(kept["log"])
 

@@ -19,7 +19,9 @@ _VIEW = (
     "leasing",
     "engagements",
     "fieldwork",
+    "weather",
     "crm",
+    "calendars",
     "privacy",
     "audit",
     "discrepancies",
@@ -50,9 +52,16 @@ _CHANGE = (
     "add_contractorprofile", "change_contractorprofile", "add_compliancerequirement",
     "change_compliancerequirement", "delete_compliancerequirement", "add_compliancedocument",
     "change_compliancedocument", "change_payoutrequest",
+    # weather
+    "add_weatherthreshold", "change_weatherthreshold", "delete_weatherthreshold",
+    "change_weatheralert",
     # crm
     "add_pipeline", "change_pipeline", "add_stage", "change_stage", "delete_stage", "add_deal",
     "change_deal", "change_dealactivity",
+    # calendars
+    "add_calendarevent", "change_calendarevent", "add_eventattendee", "change_eventattendee",
+    "delete_eventattendee", "add_workflowrule", "change_workflowrule",
+    "change_workflowexecution",
     # privacy
     "add_dataexport",
     "add_contact", "change_contact", "add_property", "change_property", "add_unit",

@@ -59,8 +59,8 @@ def _settle_environment(
 ) -> None:
     """Point the processes that follow, and this one, at each other and at the stand-ins.
 
-    Nothing of the demo reaches the outside: mail is caught, the sandbox plays the banks, and
-    files are stored below ``folder``.
+    Nothing of the demo reaches the outside: mail is caught, the sandbox plays the banks and
+    the weather, files are stored below ``folder``.
     """
     sandbox = f"http://127.0.0.1:{sandbox_port}"
     os.environ |= {
@@ -72,6 +72,8 @@ def _settle_environment(
         "STRIPE_API": sandbox,
         "BOG_API": f"{sandbox}/bog/payments/v1",
         "BOG_TOKENS": f"{sandbox}/bog/token",
+        "OPEN_METEO_API": f"{sandbox}/open-meteo",
+        "NWS_API": f"{sandbox}/nws",
         "CLUSTER_POLL": "0.05",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "CLUSTER_LOG_LEVEL": os.environ.get("CLUSTER_LOG_LEVEL", "WARNING"),

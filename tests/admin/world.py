@@ -105,6 +105,12 @@ def furnish(name: str) -> Firm:
         stale_since=date(2025, 3, 15),
     )
     make.DealActivityFactory(deal=deal, note=f"{name} note")
+    meeting = make.CalendarEventFactory(
+        firm=firm, title=f"{name} kickoff", category=f"{name} meeting", organiser=member.user
+    )
+    make.EventAttendeeFactory(event=meeting, contact=contact)
+    prep = make.WorkflowRuleFactory(firm=firm, name=f"{name} prep", text=f"{name} text")
+    make.WorkflowExecutionFactory(event=meeting, rule=prep)
     make.StaleDealAlertFactory(deal=deal)
     make.PaymentAttemptFactory(invoice=invoice, status="declined")
     payment = make.PaymentFactory(account=lease.account, note=f"{name} check")
@@ -120,6 +126,8 @@ def furnish(name: str) -> Firm:
     )
     make.BillingConfigFactory(property=home)
     make.AssessmentFactory(invoice=invoice)
+    make.WeatherThresholdFactory(property=home, heat="35.0")
+    make.WeatherAlertFactory(property=home, name=f"{name} heat")
     painter = make.ContractorFactory(contact=contact)
     make.ComplianceRequirementFactory(firm=firm, doc_type=f"{name} licence", mandatory=False)
     make.ComplianceDocumentFactory(contractor=painter, doc_type=f"{name} licence")

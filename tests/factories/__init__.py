@@ -1,5 +1,11 @@
 """Rows to test with: the least that makes sense, everything else said by the test."""
 
+from tests.factories.calendars import (
+    CalendarEventFactory,
+    EventAttendeeFactory,
+    WorkflowExecutionFactory,
+    WorkflowRuleFactory,
+)
 from tests.factories.crm import (
     DealActivityFactory,
     DealFactory,
@@ -72,6 +78,7 @@ from tests.factories.records import (
     WebhookEventFactory,
 )
 from tests.factories.subscriptions import PaymentOrderFactory, PlanFactory, SubscriptionFactory
+from tests.factories.weather import WeatherAlertFactory, WeatherThresholdFactory
 
 __all__ = [
     "PASSWORD",
@@ -79,6 +86,7 @@ __all__ = [
     "AuditEventFactory",
     "BillingAccountFactory",
     "BillingConfigFactory",
+    "CalendarEventFactory",
     "ComplianceDocumentFactory",
     "ComplianceRequirementFactory",
     "ContactFactory",
@@ -95,6 +103,7 @@ __all__ = [
     "ErasureRequestFactory",
     "ErasureStepFactory",
     "EstimateFactory",
+    "EventAttendeeFactory",
     "FileFactory",
     "FirmFactory",
     "FirmSettingsFactory",
@@ -130,8 +139,12 @@ __all__ = [
     "TombstoneFactory",
     "UnitFactory",
     "UserFactory",
+    "WeatherAlertFactory",
+    "WeatherThresholdFactory",
     "WebhookEventFactory",
     "WorkOrderEventFactory",
     "WorkOrderFactory",
     "WorkOrderNoteFactory",
+    "WorkflowExecutionFactory",
+    "WorkflowRuleFactory",
 ]
