@@ -12,4 +12,5 @@ JOBS: tuple[Job, ...] = (
         cron="50 * * * *",
         options=(DAYS, FIRM_ID, DRY_RUN),
     ),
+    Job(service=services.reconcile_s3, cron="30 3 * * *", options=(FIRM_ID, DRY_RUN)),
 )

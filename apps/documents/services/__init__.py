@@ -15,6 +15,7 @@ from apps.documents.services.purging import (
     finish_purges,
     mark_for_purge,
 )
+from apps.documents.services.reconciling import reconcile_s3
 from apps.documents.services.signatures import (
     AlreadySigned,
     LinkClosed,
@@ -44,6 +45,7 @@ __all__ = [
     "link_to",
     "mark_for_purge",
     "open_file",
+    "reconcile_s3",
     "remove_stored_document",
     "request_signature",
     "revoke",
