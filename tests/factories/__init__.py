@@ -71,6 +71,12 @@ from tests.factories.records import (
     ReconciliationRunFactory,
     WebhookEventFactory,
 )
+from tests.factories.requests import (
+    FileRequestFactory,
+    FileRequestItemFactory,
+    ReceivedFileFactory,
+    UploadLinkFactory,
+)
 from tests.factories.subscriptions import PaymentOrderFactory, PlanFactory, SubscriptionFactory
 
 __all__ = [
@@ -96,6 +102,8 @@ __all__ = [
     "ErasureStepFactory",
     "EstimateFactory",
     "FileFactory",
+    "FileRequestFactory",
+    "FileRequestItemFactory",
     "FirmFactory",
     "FirmSettingsFactory",
     "GatewayAccountFactory",
@@ -114,6 +122,7 @@ __all__ = [
     "PipelineFactory",
     "PlanFactory",
     "PropertyFactory",
+    "ReceivedFileFactory",
     "ReconciliationRunFactory",
     "RentPeriodFactory",
     "RetentionPolicyFactory",
@@ -129,6 +138,7 @@ __all__ = [
     "SuppressionFactory",
     "TombstoneFactory",
     "UnitFactory",
+    "UploadLinkFactory",
     "UserFactory",
     "WebhookEventFactory",
     "WorkOrderEventFactory",
