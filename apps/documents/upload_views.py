@@ -5,7 +5,6 @@ There is no script either. Several files go with one form; each stands alone, so
 arrived stays when another is not taken, and what is sent twice is there once.
 """
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -65,7 +64,10 @@ class Sent:
     stored: int = 0
     down: bool = False  # the storage was; what came after that was not tried
     problem: str = ""  # of the form as a whole
-    problems: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
+    problems: dict[int, list[str]] = field(default_factory=dict)  # by item
+
+    def fails(self, item: FileRequestItem, why: str) -> None:
+        self.problems.setdefault(item.pk, []).append(why)
 
     @property
     def status(self) -> int:
@@ -95,9 +97,14 @@ def take(request: HttpRequest, link: UploadLink, *, now: datetime) -> HttpRespon
         return broken(request)
     sent, items = Sent(), _items(link)
     for name in files:
-        if item := items.get(name):
-            for file in files.getlist(name):
-                _take_one(file, item, sent, now=now)
+        item = items.get(name)
+        if item is None:
+            sent.problem = (
+                "Something that you sent is not asked for any more: it was not stored."
+            )
+            continue
+        for file in files.getlist(name):
+            _take_one(file, item, sent, now=now)
     if not files:
         sent.problem = "No file was chosen."
     if sent.status == 200:
@@ -119,7 +126,7 @@ def _take_one(
 ) -> None:
     name = f"“{file.name}”"
     if sent.down:
-        sent.problems[item.pk].append(f"{name} was not stored. Please send it again later.")
+        sent.fails(item, f"{name} was not stored. Please send it again later.")
         return
     try:
         found = look_at(file.file, name=file.name or "")  # type: ignore[arg-type]
@@ -129,12 +136,13 @@ def _take_one(
         return
     except StorageError:
         sent.down = True
-        sent.problems[item.pk].append(
+        sent.fails(
+            item,
             f"{name} could not be stored just now, and nothing of it was kept. "
-            "Please send it again in a few minutes."
+            "Please send it again in a few minutes.",
         )
     except Problem as problem:
-        sent.problems[item.pk].append(f"{name}: {problem}")
+        sent.fails(item, f"{name}: {problem}")
     else:
         sent.stored += 1
 
@@ -146,12 +154,8 @@ def show(request: HttpRequest, link: UploadLink, sent: Sent) -> HttpResponse:
     """Show the page, with what could not be taken beside what it was sent for."""
     asked = services.requests_behind(link)
     if not asked:
-        return _notice(
-            request,
-            200,
-            "Nothing is asked for",
-            f"{link.firm} does not need any more files from you. Thank you!",
-        )
+        words = f"{link.firm} does not need any more files from you. {sent.problem}"
+        return _notice(request, sent.status, "Nothing is asked for", words)
     stored = request.GET.get("stored", "")
     context = {
         "link": link,

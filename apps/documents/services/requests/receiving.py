@@ -149,12 +149,13 @@ def _expect(item: FileRequestItem, upload: Upload, *, now: datetime) -> Received
         contact: Contact = request.contact
         if request.status not in FileRequest.TAKES_FILES or contact.erased_at:
             raise Problem(f"Nothing is asked for any more under “{item}”.")
-        known = item.files.exclude(state=State.REFUSED).filter(sha256=upload.sha256)
+        files = ReceivedFile.objects.filter(item=item)  # the page's item knows but some
+        known = files.exclude(state=State.REFUSED).filter(sha256=upload.sha256)
         if same := known.select_related("document").first():
             if same.document.state == Document.State.AVAILABLE:
                 raise ThereAlready(f"“{upload.name}” is there already.")
             _let_go(same, now=now)  # it died on its way, or is overtaken by this one
-        if item.files.count() >= MOST_FILES:
+        if files.count() >= MOST_FILES:
             raise Problem(f"At most {MOST_FILES} files can be sent for “{item}”.")
         document = begin_upload(
             firm=request.firm, upload=upload, title=item.title, owner=contact, now=now
