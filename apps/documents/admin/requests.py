@@ -196,7 +196,7 @@ class FileRequestAdmin(Buttons[FileRequest], FirmScopedAdmin[FileRequest]):
 class ReceivedFileAdmin(Buttons[ReceivedFile], ReadOnly, FirmScopedAdmin[ReceivedFile]):
     """What people have sent: to be looked at, accepted or refused."""
 
-    list_display = ("file", "item", "request", "contact", "state", "received_at", "firm")
+    list_display = ("item", "file", "contact", "state", "received_at", "firm")
     list_filter = (("firm", FirmFilter), "state", "received_at")
     list_select_related = ("document", "item__request__contact", "firm", "decided_by")
     search_fields = (

@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
                 ('note', models.TextField(blank=True, help_text='What the person has to know, as plain text.', max_length=2000)),
                 ('asked_on', models.DateField(help_text="In the firm's calendar.")),
                 ('due_date', models.DateField(blank=True, null=True)),
-                ('remind_every_days', models.PositiveSmallIntegerField(blank=True, help_text="Days between reminders, instead of the firm's own steps; 0: none.", null=True)),
+                ('remind_every_days', models.PositiveSmallIntegerField(blank=True, help_text="So many days, instead of the firm's own steps; 0: never.", null=True, verbose_name='reminders every')),
                 ('status', models.CharField(choices=[('pending', 'Nothing has come'), ('partially_fulfilled', 'Partially Fulfilled'), ('fulfilled', 'All has come'), ('cancelled', 'Cancelled'), ('expired', 'Expired')], default='pending', max_length=19)),
                 ('fulfilled_at', models.DateTimeField(blank=True, null=True)),
                 ('reminder_count', models.PositiveSmallIntegerField(default=0, verbose_name='reminders')),

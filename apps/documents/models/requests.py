@@ -6,6 +6,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Coalesce
 
 from apps.contacts.models import Contact
 from apps.core.fields import Dated
@@ -51,9 +52,10 @@ class FileRequest(Dated):
     asked_on = models.DateField(help_text="In the firm's calendar.")
     due_date = models.DateField(null=True, blank=True)
     remind_every_days = models.PositiveSmallIntegerField(
+        "reminders every",
         null=True,
         blank=True,
-        help_text="Days between reminders, instead of the firm's own steps; 0: none.",
+        help_text="So many days, instead of the firm's own steps; 0: never.",
     )
     status = models.CharField(max_length=19, choices=Status, default=Status.PENDING)
     fulfilled_at = models.DateTimeField(null=True, blank=True)
@@ -90,8 +92,22 @@ class FileRequest(Dated):
 
 class FileRequestItemQuerySet(models.QuerySet["FileRequestItem"]):
     def outstanding(self) -> Self:
-        """Those for which no file has come, or only such as were refused."""
-        return self.exclude(Exists(ReceivedFile.objects.here().filter(item=OuterRef("pk"))))
+        """Those for which no file has come, or none since the last one was refused.
+
+        What was accepted after that counts as well.
+        """
+        refused_later = ReceivedFile.objects.filter(
+            item=OuterRef("item"),
+            state=ReceivedFile.State.REFUSED,
+            decided_at__gt=OuterRef("stands_since"),
+        )
+        standing = (
+            ReceivedFile.objects.here()
+            .filter(item=OuterRef("pk"))
+            .alias(stands_since=Coalesce("decided_at", "received_at"))
+            .exclude(Exists(refused_later))
+        )
+        return self.exclude(Exists(standing))
 
 
 class FileRequestItem(models.Model):

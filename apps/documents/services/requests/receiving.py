@@ -88,13 +88,14 @@ def accept_file(*, file: ReceivedFile, actor: User | None, now: datetime) -> Non
     with transaction.atomic():
         _decide(file, waiting, state=State.ACCEPTED, actor=actor, reason="", now=now)
         record("file_accepted", file, actor=actor)
+        settle(FileRequest.objects.get(pk=file.item.request_id), now=now)
 
 
 def refuse_file(*, file: ReceivedFile, actor: User | None, reason: str, clock: Clock) -> None:
     """Send somebody a file's refusal with the reason, and ask for it again.
 
-    The file stays on record. Its item is outstanding again unless another file is there, and
-    reminders begin anew with the next step. Raises ``Problem`` for one that was refused.
+    The file stays on record. Its item is outstanding until another file comes, or is accepted;
+    reminders go on with the next step. Raises ``Problem`` for one that was refused.
     """
     with transaction.atomic():
         request = _locked(file.item.request_id)
