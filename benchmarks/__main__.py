@@ -1,7 +1,7 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
-PART is ``rent`` (if nothing is said), a part of ``money`` or of ``people``, one of these two
-for all of theirs, or ``all``. What each measures, and against what, is in docs/benchmarks.md.
+PART is ``rent`` (if nothing is said), a part of ``money``, ``people`` or ``outside``, one of
+these for all of theirs, or ``all``. What each measures, and against what, is in docs/benchmarks.md.
 Whatever is measured runs in a process of its own, so that its peak memory is its own.
 """
 
@@ -20,6 +20,7 @@ from benchmarks import (
     deals,
     exporting,
     fieldwork,
+    files,
     inbox,
     packages,
     reconciling,
@@ -52,10 +53,12 @@ PEOPLE: dict[str, Part] = {
     "retention": retention,
     "exporting": exporting,
 }
-PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE}
+OUTSIDE: dict[str, Part] = {"files": files}
+PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE}
 CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
     "money": MONEY,
     "people": PEOPLE,
+    "outside": OUTSIDE,
     "all": PARTS,
 }
 
