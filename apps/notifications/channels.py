@@ -4,7 +4,7 @@ Text messages have their facts here and no sender yet: a channel without a sende
 available, so nothing is ever planned for it. Registering one is all it takes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from apps.contacts.models import Contact
@@ -32,9 +32,10 @@ FACTS: Mapping[Channel, Facts] = {
 SENDERS: Mapping[Channel, Callable[[], Sender]] = {Channel.EMAIL: EmailSender}
 
 
-def available() -> frozenset[Channel]:
-    """Return the channels that can be used at all; in-app needs nobody to send it."""
-    return frozenset({Channel.IN_APP, *SENDERS})
+def available(firm_ids: Iterable[int], wanted: Iterable[Channel]) -> set[tuple[int, Channel]]:
+    """Return which firms can use which of the channels; in-app needs nobody to send it."""
+    there = {Channel.IN_APP, *SENDERS}.intersection(wanted)
+    return {(firm_id, channel) for firm_id in set(firm_ids) for channel in there}
 
 
 def address(recipient: Contact | User, channel: Channel) -> str:

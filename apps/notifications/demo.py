@@ -1,18 +1,28 @@
 """Groups to write to in the demo firms, and an outbox whose past has been sent."""
 
+from apps.contacts.models import Contact
 from apps.core.demo import World
 from apps.firms.models import Firm
 from apps.notifications.models import Delivery, Notification, NotificationGroup
 
 
 def seed(world: World) -> None:
-    """Make the notification groups."""
+    """Make the notification groups, and somebody to write to by address."""
+    _make_contacts(world)
     entries = world.fixture("notifications")["groups"]
     for entry in entries:
         firm = Firm.objects.get(slug=entry.pop("firm"))
         NotificationGroup.objects.create(firm=firm, **entry)
     world.count("notification groups", len(entries))
     _send_the_past(world)
+
+
+def _make_contacts(world: World) -> None:
+    """Make contacts who rent nothing: the one that the manual's example writes to."""
+    for entry in world.fixture("notifications")["contacts"]:
+        firm = Firm.objects.get(slug=entry.pop("firm"))
+        if not world.is_erased(entry["email"]):
+            Contact.objects.create(firm=firm, **entry)
 
 
 def _send_the_past(world: World) -> None:

@@ -52,7 +52,7 @@ def test_go_to_the_phone_of_a_contact() -> None:
 
 
 def test_are_not_available_while_nobody_sends_them() -> None:
-    assert channels.available() == {Channel.EMAIL, Channel.IN_APP}
+    assert channels.available([1], Channel) == {(1, Channel.EMAIL), (1, Channel.IN_APP)}
 
 
 @pytest.mark.parametrize(("hour", "reason"), [(1, Reason.QUIET_HOURS), (12, None)])

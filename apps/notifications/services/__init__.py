@@ -1,5 +1,6 @@
 """What happens to messages: into the outbox, out of the building, read."""
 
+from apps.notifications.services.announcing import send_notification
 from apps.notifications.services.delivery import deliver_notifications
 from apps.notifications.services.groups import members_of
 from apps.notifications.services.inbox import mark_read
@@ -29,6 +30,7 @@ __all__ = [
     "prefer",
     "read_unsubscribe_token",
     "recipient_key",
+    "send_notification",
     "suppress",
     "unsubscribe_token",
     "welcome_owners",
