@@ -1,4 +1,4 @@
-"""Play Stripe and the Bank of Georgia on loopback until told to stop."""
+"""Play Stripe, the Bank of Georgia and Twilio on loopback until told to stop."""
 
 import argparse
 import signal

@@ -14,6 +14,7 @@ from sandbox.log import Call
 from sandbox.memory import Memory
 from sandbox.server import App, Server
 from sandbox.stripe import Stripe
+from sandbox.twilio import Twilio
 
 __all__ = ["Sandbox"]
 
@@ -31,7 +32,8 @@ class Sandbox:
         self.core.app_url = app_url.rstrip("/")
         self.stripe = Stripe(self.core)
         self.bog = Bog(self.core)
-        vendors: list[Vendor] = [self.stripe, self.bog]
+        self.twilio = Twilio(self.core)
+        vendors: list[Vendor] = [self.stripe, self.bog, self.twilio]
         self.vendors = {vendor.name: vendor for vendor in vendors}
         self._world: tuple[Mapping[str, Any], datetime] | None = None
         self._memory: Memory | None = None

@@ -3,7 +3,8 @@
 from apps.contacts.models import Contact
 from apps.core.demo import World
 from apps.firms.models import Firm
-from apps.notifications.models import Delivery, Notification, NotificationGroup
+from apps.notifications.models import Channel, Delivery, Notification, NotificationGroup
+from apps.notifications.services import prefer, recipient_key
 
 
 def seed(world: World) -> None:
@@ -18,11 +19,17 @@ def seed(world: World) -> None:
 
 
 def _make_contacts(world: World) -> None:
-    """Make contacts who rent nothing: the one that the manual's example writes to."""
+    """Make contacts who agreed to text messages: the one whom the manual's example is for."""
     for entry in world.fixture("notifications")["contacts"]:
         firm = Firm.objects.get(slug=entry.pop("firm"))
         if not world.is_erased(entry["email"]):
-            Contact.objects.create(firm=firm, **entry)
+            contact = Contact.objects.create(firm=firm, **entry)
+            prefer(
+                firm_id=firm.pk,
+                recipient_key=recipient_key(contact),
+                channel=Channel.SMS,
+                wanted=True,
+            )
 
 
 def _send_the_past(world: World) -> None:

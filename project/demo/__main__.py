@@ -72,6 +72,7 @@ def _settle_environment(
         "STRIPE_API": sandbox,
         "BOG_API": f"{sandbox}/bog/payments/v1",
         "BOG_TOKENS": f"{sandbox}/bog/token",
+        "TWILIO_API": sandbox,
         "CLUSTER_POLL": "0.05",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "CLUSTER_LOG_LEVEL": os.environ.get("CLUSTER_LOG_LEVEL", "WARNING"),

@@ -1,4 +1,4 @@
-"""Stripe and the Bank of Georgia for tests: the sandbox, inside this process or beside it.
+"""The outside companies for tests: the sandbox, inside this process or beside it.
 
 ``sandbox`` points the settings at one server per test process, emptied for each test.
 ``sandbox_process`` is a program of its own, which can be told to die and is spoken to by its
@@ -99,6 +99,7 @@ def point_at(settings: Settings, url: str) -> None:
     settings.STRIPE_API = url
     settings.BOG_API = f"{url}/bog/payments/v1"
     settings.BOG_TOKENS = f"{url}/bog/token"
+    settings.TWILIO_API = url
 
 
 def _end_with_parent() -> None:
