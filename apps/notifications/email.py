@@ -184,9 +184,9 @@ def _headers(letter: Letter, link: str, sender: str) -> dict[str, str]:
         "Auto-Submitted": "auto-generated",
     }
     if link:
-        mailbox = letter.reply_to or sender
+        # To the platform's own mailbox, which is read by a program (services/bounces.py).
         subject = quote(f"unsubscribe {letter.unsubscribe}")
-        headers["List-Unsubscribe"] = f"<{link}>, <mailto:{mailbox}?subject={subject}>"
+        headers["List-Unsubscribe"] = f"<{link}>, <mailto:{sender}?subject={subject}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return headers
 

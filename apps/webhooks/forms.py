@@ -15,10 +15,11 @@ NEEDED = {
     Provider.STRIPE: ("secret_key", "webhook_secret"),
     Provider.BOG: ("client_id", "client_secret", "public_key"),
     Provider.TWILIO: ("account_sid", "auth_token", "sender"),
+    Provider.MAIL: ("webhook_secret",),
 }
 OPTIONAL = {Provider.BOG: ("next_public_key",)}
 ALLOWED = {provider: (*NEEDED[provider], *OPTIONAL.get(provider, ())) for provider in Provider}
-SECRETS = tuple(name for provider in Provider for name in ALLOWED[provider])
+SECRETS = tuple(dict.fromkeys(name for names in ALLOWED.values() for name in names))
 _SENDER = r"\+[1-9]\d{2,14}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 &._+-]{1,11}"
 
 
@@ -74,7 +75,9 @@ class AccountForm(FirmScopedForm[GatewayAccount]):
     """An account, with its credentials as fields that only take."""
 
     secret_key = SecretField(help_text="Stripe: sk_live_… or sk_test_…")
-    webhook_secret = SecretField(help_text="Stripe: whsec_…, of the webhook's own page.")
+    webhook_secret = SecretField(
+        help_text="Stripe: whsec_…, of the webhook's own page. Mail server: what it signs with."
+    )
     client_id = SecretField(help_text="Bank of Georgia.")
     client_secret = SecretField(help_text="Bank of Georgia.")
     public_key = KeyField(help_text="Bank of Georgia: what its callbacks are signed with.")

@@ -17,13 +17,14 @@ class GatewayAccount(Dated):
     ``credentials`` by provider: Stripe ``secret_key`` and ``webhook_secret``; the Bank of
     Georgia ``client_id``, ``client_secret`` and ``public_key`` (a second one,
     ``next_public_key``, while the bank changes keys); Twilio ``account_sid``, ``auth_token``
-    and ``sender``.
+    and ``sender``; a mail server that passes on bounces ``webhook_secret``.
     """
 
     class Provider(models.TextChoices):
         STRIPE = "stripe", "Stripe"
         BOG = "bog", "Bank of Georgia"
         TWILIO = "twilio", "Twilio"
+        MAIL = "mail", "Mail server"
 
     class Status(models.TextChoices):
         ACTIVE = "active"

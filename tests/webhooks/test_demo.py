@@ -31,7 +31,8 @@ def seed() -> World:
 def test_has_the_accounts_that_the_sandbox_knows(acme: Firm) -> None:
     world = seed()
     assert world.made == {"gateway accounts": 4, "webhook events": 8}
-    stripe = {a.firm.slug: a.credentials for a in GatewayAccount.objects.filter(provider="stripe")}
+    accounts = GatewayAccount.objects.filter(provider="stripe")
+    stripe = {account.firm.slug: account.credentials for account in accounts}
     assert {slug: dict(secrets) for slug, secrets in stripe.items()} == {
         "evergreen-pm": {
             "secret_key": "sk_test_demo_evergreen", "webhook_secret": "whsec_demo_evergreen"

@@ -10,7 +10,7 @@ from django.http import QueryDict
 from apps.core.days import Clock
 from apps.notifications.models import Channel, Delivery, Suppression
 from apps.notifications.services.answers import hear
-from apps.notifications.services.letters import reference
+from apps.notifications.services.letters import find_by_reference
 from apps.notifications.services.results import follow
 from apps.notifications.services.wishes import suppress
 from apps.notifications.sms import REFERENCE
@@ -29,7 +29,6 @@ _WHY = {
     "30005": Suppression.Reason.HARD_BOUNCE,  # nobody has this number
     "30006": Suppression.Reason.HARD_BOUNCE,  # a landline
 }
-_DIGITS = 18  # what fits a primary key
 
 
 class TextEvents:
@@ -104,9 +103,6 @@ def _delivery(event: WebhookEvent, told: Mapping[str, str]) -> Delivery | None:
     """Return our message that an event is about, of the firm whose account told it."""
     query = parse_qs(urlsplit(event.headers.get(ASKED_FOR, "")).query)
     name = query.get(REFERENCE, [""])[0]
-    key = name.split("-")[1] if name.startswith("delivery-") else ""
-    if not key.isdecimal() or len(key) > _DIGITS:
+    if event.firm_id is None:  # the platform sends no text messages
         return None
-    ours = Delivery.objects.filter(firm=event.firm_id, channel=Channel.SMS, pk=int(key))
-    found = ours.first()
-    return found if found and reference(found) == name else None
+    return find_by_reference(name, Channel.SMS, firm_id=event.firm_id)

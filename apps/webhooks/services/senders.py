@@ -1,8 +1,10 @@
 """How each provider signs what it sends, and what it calls its events."""
 
+import hmac
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.parser import BytesHeaderParser
 from hashlib import sha256
 from typing import Any
 
@@ -168,6 +170,34 @@ def _read_twilio(payload: dict[str, Any], raw: bytes) -> Facts:
     return Facts(event_id=_name(f"{_name(message)}:{state}"), type=_label(f"message.{state}"))
 
 
+# ---- a mail server ------------------------------------------------------------------------
+
+
+def _parse_mail(raw: bytes) -> dict[str, Any]:
+    """Return what kind of message a body is, by its headers; raises ``Refused`` for none."""
+    headers = BytesHeaderParser().parsebytes(raw)
+    if not headers.keys():
+        raise Refused(Reason.MALFORMED)
+    report = headers.get_param("report-type")
+    return {"report": report if isinstance(report, str) else ""}
+
+
+def _check_mail(incoming: Incoming, signature: str, secrets: Mapping[str, str]) -> None:
+    """Check the HMAC (SHA-256, in hexadecimal) of whoever passes mail on, over the message.
+
+    It never grows old: mail may have waited for days, and comes as the same event again.
+    """
+    secret = secrets.get("webhook_secret", "")
+    true = hmac.new(secret.encode(), incoming.raw, sha256).hexdigest()
+    if not secret or not hmac.compare_digest(true.encode(), signature.strip().encode()):
+        raise Refused(Reason.BAD_SIGNATURE)
+
+
+def _read_mail(payload: dict[str, Any], raw: bytes) -> Facts:
+    """Name a message by all of it: reports need not have a Message-ID."""
+    return Facts(event_id=sha256(raw).hexdigest(), type=_label(payload["report"]) or "message")
+
+
 SENDERS = {
     GatewayAccount.Provider.STRIPE.value: Sender(
         "Stripe-Signature", _check_stripe, _read_stripe, parse_json
@@ -177,6 +207,9 @@ SENDERS = {
     ),
     GatewayAccount.Provider.TWILIO.value: Sender(
         "X-Twilio-Signature", _check_twilio, _read_twilio, parse_form
+    ),
+    GatewayAccount.Provider.MAIL.value: Sender(
+        "Nightshift-Signature", _check_mail, _read_mail, _parse_mail
     ),
 }
 
