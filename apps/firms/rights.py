@@ -33,7 +33,8 @@ _HIDDEN = (
 _CHANGE = (
     # contacts, firms, notifications, documents
     "add_contact", "change_contact", "change_firmsettings", "change_retentionpolicy",
-    "add_notificationgroup", "change_notificationgroup", "delete_notificationgroup",
+    "add_notificationpreference", "add_notificationgroup", "change_notificationgroup",
+    "delete_notificationgroup",
     "add_document", "change_document", "add_signaturerequest", "change_signaturerequest",
     # leasing, engagements
     "add_property", "change_property", "add_unit", "change_unit", "add_lease", "change_lease",
