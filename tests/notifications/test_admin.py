@@ -116,6 +116,9 @@ def test_a_consent_that_they_were_given_and_how(desk: Client, firm: Firm) -> Non
     assert desk.post(WISH, wish(ada, wanted="")).status_code == 302  # and taken back
 
     row = NotificationPreference.objects.get()
+    page = reverse("admin:notifications_notificationpreference_change", args=[row.pk])
+    assert desk.get(page).status_code == 200
+    assert desk.post(page, wish(ada)).status_code == 403
     assert (row.firm, row.recipient_key) == (firm, f"contact:{ada.pk}")
     assert (row.channel, row.category, row.wanted) == ("sms", "", False)
     events = AuditEvent.objects.filter(action="notification_wish").order_by("pk")
