@@ -222,7 +222,7 @@ def needed(tmp_path: Path) -> Needed:
     return {
         "export_user_data": {"user_id": sally.pk, "output_dir": str(tmp_path)},
         "send_notification": {
-            "group": "All Tenants",
+            "to_group": "All Tenants",
             "subject": "Water",
             "body": "It is off on Monday.",
             "firm_id": evergreen.pk,

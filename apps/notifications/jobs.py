@@ -5,7 +5,9 @@ from apps.notifications import services
 from apps.notifications.models import Channel
 
 TO = Option("to", str, "", "Recipient's e-mail address.", metavar="EMAIL")
-GROUP = Option("group", str, "", "Send to this group.", metavar="NAME")
+GROUP = Option(  # Django-Q2 keeps "group" for itself
+    "to_group", str, "", "Send to this group.", flag="--group", metavar="NAME"
+)
 SUBJECT = Option("subject", str, "", "The subject; SMS has none.", metavar="TEXT")
 BODY = Option("body", str, "", "What to say; must be given.", metavar="TEXT")
 CHANNEL = Option(

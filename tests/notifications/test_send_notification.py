@@ -50,6 +50,13 @@ def command(**options: Any) -> str:
     return out.getvalue()
 
 
+def typed(*words: str) -> str:
+    """What a person types, word by word."""
+    out = StringIO()
+    call_command("send_notification", *words, stdout=out)
+    return out.getvalue()
+
+
 def group_of(*members: Contact, name: str = "All Tenants") -> NotificationGroup:
     group: NotificationGroup = NotificationGroupFactory(firm=members[0].firm, name=name)
     group.members.add(*members)
@@ -81,7 +88,7 @@ def test_goes_to_a_group_one_message_each(smtp_server: MailServer) -> None:
     stranger = ContactFactory()
     group_of(*members).members.add(stranger)  # whatever the rows say
 
-    said = command(group="all tenants")
+    said = typed("--group", "all tenants", "--subject", "Water", "--body", "It is off.")
     deliver_notifications()
 
     assert said == "✓ Queued 15 notifications (email: 15, in_app: 15).\n"
@@ -112,7 +119,7 @@ def test_leaves_out_who_opted_out_and_whose_address_is_suppressed() -> None:
         reason=Suppression.Reason.COMPLAINT,
     )
 
-    said = command(group="All Tenants", channel="email")
+    said = command(to_group="All Tenants", channel="email")
 
     assert said.splitlines() == [
         f"  - Skipped {bob}: opted out",
@@ -194,14 +201,14 @@ def test_is_not_sent_for_a_firm_that_is_suspended() -> None:
 def test_reaches_nobody_in_an_empty_group() -> None:
     NotificationGroupFactory(name="Board")
 
-    assert command(group="Board") == "0 recipients\n"
+    assert command(to_group="Board") == "0 recipients\n"
 
 
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
         ({}, "One of --to or --group is required."),
-        ({"to": "a@b.example", "group": "G"}, "--to and --group cannot be combined."),
+        ({"to": "a@b.example", "to_group": "G"}, "--to and --group cannot be combined."),
         ({"to": "a@b.example", "body": " "}, "--body is required."),
         ({"to": "a@b.example", "subject": ""}, "--subject is required."),
         (
@@ -210,7 +217,7 @@ def test_reaches_nobody_in_an_empty_group() -> None:
         ),
         ({"to": "a@b.example", "firm_id": 0}, "Firm with ID 0 does not exist."),
         ({"to": "ada"}, "'ada' is not an e-mail address."),
-        ({"group": "Nobody"}, "Group 'Nobody' does not exist."),
+        ({"to_group": "Nobody"}, "Group 'Nobody' does not exist."),
         (
             {"to": "a@b.example", "channel": "sms"},
             "No contact found for a@b.example; sms and in_app need a known recipient.",
@@ -233,10 +240,10 @@ def test_is_refused_when_several_firms_could_be_meant() -> None:
     group_of(ContactFactory(), name="ALL tenants")
 
     with pytest.raises(CommandError, match="'All Tenants' exists in 3 firms; use --firm-id"):
-        command(group="All Tenants")
+        command(to_group="All Tenants")
     with pytest.raises(CommandError, match="is known in 2 firms; use --firm-id"):
         command(to="twice@example.com")
-    assert "Queued 1 notification " in command(group="All Tenants", firm_id=ada.firm_id)
+    assert "Queued 1 notification " in command(to_group="All Tenants", firm_id=ada.firm_id)
     assert Notification.objects.get().recipient_contact == ada
 
 
@@ -247,5 +254,5 @@ def test_asks_the_database_no_more_for_more_recipients(
     group_of(*members)
 
     with django_assert_max_num_queries(20):
-        send_notification(group="All Tenants", **WORDS)
+        send_notification(to_group="All Tenants", **WORDS)
     assert Notification.objects.count() == 60

@@ -39,7 +39,7 @@ class Reason(TextChoices):
 def send_notification(
     *,
     to: str = "",
-    group: str = "",
+    to_group: str = "",
     subject: str = "",
     body: str = "",
     channel: str = "",
@@ -50,7 +50,7 @@ def send_notification(
 ) -> Report:
     """Send a message that a person wrote to somebody or to a group.
 
-    Exactly one of ``to`` (an e-mail address) and ``group``, which never reaches beyond its
+    Exactly one of ``to`` (an e-mail address) and ``to_group``, which never reaches beyond its
     firm; what several firms could mean is refused. Puts one message for each recipient into
     the outbox; ``deliver_notifications`` sends it. Without ``channel`` by e-mail, in-app and,
     to those who agreed to it, SMS. Who opted out of operational messages, or whose address
@@ -58,9 +58,9 @@ def send_notification(
     same words to the same person within ten minutes are dropped unless ``force``;
     ``dedupe_key`` names what is said instead, and then it is said once for ever.
     """
-    _check(to=to, group=group, subject=subject, body=body, channel=channel, key=dedupe_key)
+    _check(to=to, group=to_group, subject=subject, body=body, channel=channel, key=dedupe_key)
     clock = Clock.read()
-    addressees = find_addressees(to=to, group=group, firm_id=firm_id, channel=channel)
+    addressees = find_addressees(to=to, group=to_group, firm_id=firm_id, channel=channel)
     desk = _Desk(
         firm=addressees.firm,
         words={"subject": subject.strip(), "text": body},
