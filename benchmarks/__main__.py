@@ -22,6 +22,7 @@ from benchmarks import (
     fieldwork,
     files,
     inbox,
+    mail,
     packages,
     reconciling,
     rent,
@@ -53,7 +54,7 @@ PEOPLE: dict[str, Part] = {
     "retention": retention,
     "exporting": exporting,
 }
-OUTSIDE: dict[str, Part] = {"files": files}
+OUTSIDE: dict[str, Part] = {"files": files, "mail": mail}
 PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE}
 CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
     "money": MONEY,

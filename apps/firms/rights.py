@@ -35,7 +35,8 @@ _HIDDEN = (
 _CHANGE = (
     # contacts, firms, notifications, documents
     "add_contact", "change_contact", "change_firmsettings", "change_retentionpolicy",
-    "add_notificationgroup", "change_notificationgroup", "delete_notificationgroup",
+    "add_notificationpreference", "add_notificationgroup", "change_notificationgroup",
+    "delete_notificationgroup",
     "add_document", "change_document", "add_signaturerequest", "change_signaturerequest",
     "add_filerequest", "change_filerequest", "change_receivedfile",
     # leasing, engagements
