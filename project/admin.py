@@ -9,7 +9,7 @@ from django.http import HttpRequest
 ORDER = (
     *("fieldwork", "leasing", "engagements", "billing", "crm", "contacts", "documents"),
     *("notifications", "discrepancies", "webhooks", "subscriptions", "privacy"),
-    *("audit", "firms", "jobs", "auth", "django_q"),
+    *("directory", "audit", "firms", "jobs", "auth", "django_q"),
 )
 
 # Within an app by the alphabet, unless its people think in another order.

@@ -7,6 +7,7 @@ from apps.billing import demo as billing
 from apps.contacts.models import Tombstone
 from apps.contacts.services import find_tombstones
 from apps.crm import demo as crm
+from apps.directory import demo as directory
 from apps.engagements import demo as engagements
 from apps.fieldwork import demo as fieldwork
 from apps.firms import demo as firms
@@ -26,6 +27,7 @@ SEEDERS: tuple[ModuleType, ...] = (
     subscriptions,
     fieldwork,
     crm,
+    directory,
     privacy,
     notifications,
     jobs,

@@ -2,6 +2,7 @@
 
 from apps.billing import jobs as billing
 from apps.crm import jobs as crm
+from apps.directory import jobs as directory
 from apps.documents import jobs as documents
 from apps.engagements import jobs as engagements
 from apps.fieldwork import jobs as fieldwork
@@ -20,6 +21,7 @@ JOBS: tuple[Job, ...] = (
     *subscriptions.JOBS,
     *fieldwork.JOBS,
     *crm.JOBS,
+    *directory.JOBS,
     *documents.JOBS,
     *notifications.JOBS,
     *webhooks.JOBS,

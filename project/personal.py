@@ -8,6 +8,7 @@ from apps.billing import personal as billing
 from apps.contacts import personal as contacts
 from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
 from apps.crm import personal as crm
+from apps.directory import personal as directory
 from apps.discrepancies import personal as discrepancies
 from apps.documents import personal as documents
 from apps.documents import retention as documents_retention
@@ -39,6 +40,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *billing.HOLDINGS,
     *documents.HOLDINGS,
     *crm.HOLDINGS,
+    *directory.HOLDINGS,
     *discrepancies.HOLDINGS,
     *webhooks.HOLDINGS,
     *notifications.HOLDINGS,

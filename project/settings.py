@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "apps.engagements",
     "apps.leasing",
     "apps.crm",
+    "apps.directory",
     "apps.fieldwork",
     "apps.privacy",
 ]
@@ -212,6 +213,12 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 DATA_UPLOAD_MAX_NUMBER_FILES = 10  # with one form
+
+# ---- directories ----------------------------------------------------------------------
+
+DIRECTORY_TIMEOUT = env.whole("DIRECTORY_TIMEOUT", 20, least=1)  # seconds for each step
+DIRECTORY_CA = env.text("DIRECTORY_CA")  # a PEM file: who signs servers' certificates, too
+DIRECTORY_HOSTS = env.pairs("DIRECTORY_HOSTS")  # where a server is reached, if not by its name
 
 # ---- static files, security -----------------------------------------------------------
 

@@ -9,6 +9,9 @@ from django.db.models import Q, QuerySet
 from apps.firms.models import Membership, MembershipRole, Role, User
 
 STAFF = "Firm staff"
+STAFF_ROLES = frozenset(  # of people who work in the admin
+    {Role.OWNER, Role.ADMIN, Role.FACILITY_MANAGER, Role.MANAGER, Role.STAFF}
+)
 
 _VIEW = (
     "firms",
@@ -20,6 +23,7 @@ _VIEW = (
     "engagements",
     "fieldwork",
     "crm",
+    "directory",
     "privacy",
     "audit",
     "discrepancies",
@@ -53,6 +57,10 @@ _CHANGE = (
     # crm
     "add_pipeline", "change_pipeline", "add_stage", "change_stage", "delete_stage", "add_deal",
     "change_deal", "change_dealactivity",
+    # directory
+    "add_directoryconnection", "change_directoryconnection", "add_mappedattribute",
+    "change_mappedattribute", "delete_mappedattribute", "add_mappedgroup", "change_mappedgroup",
+    "delete_mappedgroup", "change_directoryidentity",
     # privacy
     "add_dataexport",
     "add_contact", "change_contact", "add_property", "change_property", "add_unit",

@@ -7,6 +7,12 @@ from tests.factories.crm import (
     StageFactory,
     StaleDealAlertFactory,
 )
+from tests.factories.directory import (
+    DirectoryConnectionFactory,
+    DirectoryIdentityFactory,
+    MappedAttributeFactory,
+    MappedGroupFactory,
+)
 from tests.factories.documents import DocumentFactory, FileFactory
 from tests.factories.engagements import EngagementFactory, EngagementPeriodFactory
 from tests.factories.fieldwork import (
@@ -52,6 +58,7 @@ from tests.factories.people import (
     FirmSettingsFactory,
     MembershipFactory,
     UserFactory,
+    UserSessionFactory,
 )
 from tests.factories.privacy import (
     DataExportFactory,
@@ -87,6 +94,8 @@ __all__ = [
     "DealActivityFactory",
     "DealFactory",
     "DeliveryFactory",
+    "DirectoryConnectionFactory",
+    "DirectoryIdentityFactory",
     "DiscrepancyFactory",
     "DocumentFactory",
     "EngagementFactory",
@@ -102,6 +111,8 @@ __all__ = [
     "InvoiceFactory",
     "LeaseFactory",
     "LegalHoldFactory",
+    "MappedAttributeFactory",
+    "MappedGroupFactory",
     "MembershipFactory",
     "NotificationFactory",
     "NotificationGroupFactory",
@@ -130,6 +141,7 @@ __all__ = [
     "TombstoneFactory",
     "UnitFactory",
     "UserFactory",
+    "UserSessionFactory",
     "WebhookEventFactory",
     "WorkOrderEventFactory",
     "WorkOrderFactory",
