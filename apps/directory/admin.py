@@ -36,6 +36,18 @@ IDENTITIES = ("person", "people")
 Connections = QuerySet[DirectoryConnection]
 
 
+def owned_by(request: HttpRequest) -> frozenset[int]:
+    """Return the firms that whoever asks owns, looked up once for a request.
+
+    Each action and each link on a page asks whether it may be shown.
+    """
+    found: frozenset[int] | None = getattr(request, "owned_firms", None)
+    if found is None:
+        found = frozenset(owned_firms(who(request)).values_list("pk", flat=True))
+        request.owned_firms = found  # type: ignore[attr-defined]
+    return found
+
+
 class AttributeInline(FirmScopedInline[MappedAttribute, DirectoryConnection]):
     model = MappedAttribute
     fields = ("field", "attribute", "is_authoritative")
@@ -122,15 +134,13 @@ class DirectoryConnectionAdmin(FirmScopedAdmin[DirectoryConnection]):
     # ---- who may ----------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and owned_firms(who(request)).exists()
+        return super().has_add_permission(request) and bool(owned_by(request))
 
     def has_change_permission(
         self, request: HttpRequest, obj: DirectoryConnection | None = None
     ) -> bool:
-        owned = owned_firms(who(request))
-        if obj is not None:
-            owned = owned.filter(pk=obj.firm_id)
-        return super().has_change_permission(request, obj) and owned.exists()
+        owns = bool(owned_by(request)) if obj is None else obj.firm_id in owned_by(request)
+        return super().has_change_permission(request, obj) and owns
 
     def has_delete_permission(
         self, request: HttpRequest, obj: DirectoryConnection | None = None
@@ -142,7 +152,7 @@ class DirectoryConnectionAdmin(FirmScopedAdmin[DirectoryConnection]):
     def save_model(
         self, request: HttpRequest, obj: DirectoryConnection, form: Any, change: bool
     ) -> None:
-        if not owned_firms(who(request)).filter(pk=obj.firm_id).exists():
+        if obj.firm_id not in owned_by(request):
             raise PermissionDenied
         services.save_connection(
             connection=obj,

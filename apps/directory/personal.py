@@ -26,10 +26,10 @@ HOLDINGS = (
     Holding(MappedGroup, plain=("group_dn",)),
     Holding(
         DirectoryConnection,
-        told=("bind_user", "problem"),
+        # Who reads is an account for machines, and a problem names nobody.
         plain=(
-            *("servers", "certificate_name", "authority", "base_dn", "person_filter"),
-            *("dc_host", "dc_invocation_id"),
+            *("servers", "certificate_name", "authority", "bind_user", "base_dn"),
+            *("person_filter", "dc_host", "dc_invocation_id", "problem"),
         ),
         secret=("credentials",),
     ),

@@ -37,7 +37,7 @@ from apps.integrations.directory import (
 
 PORTS = {Security.LDAPS: 636, Security.STARTTLS: 389}
 PAGE = 500  # entries; a controller gives at most 1,000 at once
-LARGEST = 64 * 1024 * 1024  # bytes of one answer
+LARGEST = 8 * 1024 * 1024  # bytes of one answer
 PATIENCE = 3  # time-outs that one answer may take from its first byte to its last
 
 Raw = Mapping[str, Sequence[bytes]]  # attribute → values, whichever case it is asked in
@@ -89,6 +89,9 @@ class Wire:
             raise DirectoryRefused(
                 f"The directory's connection cannot be used: {_reason(error)}."
             ) from error
+        # ldap3 puts an answer together from what it reads at once: few pieces, few copies.
+        strategy: Any = self._connection.strategy
+        strategy.socket_size = 65_536
         self._server = server
         try:
             self._begin(place.security)
@@ -109,6 +112,9 @@ class Wire:
         """Hang up, without waiting for the other side."""
         with suppress(OSError, LDAPException):
             self._connection.strategy.close()
+        left: Any = self._connection.socket  # of a connection that never came about
+        if left is not None:
+            left.close()
 
     # ---- asking ---------------------------------------------------------------------------
 
