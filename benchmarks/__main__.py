@@ -1,7 +1,7 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
-PART is ``rent`` (if nothing is said), ``fieldwork``, ``retention``, one of the parts of
-``money``, ``money`` for all of those, or ``all``. What each measures, and against what, is in
+PART is ``rent`` (if nothing is said), ``fieldwork``, ``retention``, ``directory``, one of the
+parts of ``money``, ``money`` for all of those, or ``all``. What each measures, and against what, is in
 docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
 is its own.
 """
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from benchmarks import (
     charges,
+    directory,
     fieldwork,
     inbox,
     packages,
@@ -45,7 +46,13 @@ MONEY: dict[str, Part] = {
     "packages": packages,
     "inbox": inbox,
 }
-PARTS: dict[str, Part] = {"rent": rent, **MONEY, "fieldwork": fieldwork, "retention": retention}
+PARTS: dict[str, Part] = {
+    "rent": rent,
+    **MONEY,
+    "fieldwork": fieldwork,
+    "retention": retention,
+    "directory": directory,
+}
 CHOICES = {name: {name: part} for name, part in PARTS.items()} | {"money": MONEY, "all": PARTS}
 
 

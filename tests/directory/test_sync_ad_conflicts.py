@@ -145,18 +145,22 @@ def test_what_is_no_address_is_none(stand_in: StandIn) -> None:
 def test_who_fails_is_read_again_and_spares_the_rest(stand_in: StandIn) -> None:
     ann, bob = stand_in.add_person("a.berg"), stand_in.add_person("b.lind")
     connection = connect(stand_in)
-    sync(connection.firm)
-    # Somebody deletes a membership's rows while the run is under way.
-    name = "x" * 200
-    stand_in.change(ann, sn="Berg")
-    stand_in.change(bob, sn=name)
+    slug = connection.firm.slug
+    names = ("a.berg", f"a.berg@{slug}", f"a.berg-{ann[:8]}@{slug}", ann)
+    taken = [make.UserFactory(username=name) for name in names]  # nothing is left for her
+    error, lines = failing(connection.firm)
+    assert error == "1 item(s) failed; see the log."
+    assert "  ✗ a.berg: IntegrityError" in lines
+    assert figures(lines) == {"Created": 1}
     connection.refresh_from_db()
-    usn = connection.last_usn
-    assert usn is not None
-    assert figures(sync(connection.firm)) == {"Updated": 2}
-    assert account(connection, bob).last_name == name[:150]
+    assert (connection.last_usn, connection.last_full_sync_at) == (None, None)
+    assert connection.problem == "1 could not be synchronized."
+    taken[0].delete()
+    assert figures(sync(connection.firm)) == {"Created": 1, "Unchanged": 1}
     connection.refresh_from_db()
-    assert (connection.last_usn or 0) > usn
+    assert connection.last_usn is not None
+    assert connection.problem == ""
+    assert {one.object_guid for one in connection.identities.all()} == {ann, bob}
 
 
 def test_asks_for_an_enabled_directory_of_a_firm_that_is_served(stand_in: StandIn) -> None:

@@ -59,7 +59,7 @@ def test_is_not_there_makes_way_for_the_next(stand_in: StandIn, settings: Settin
     ("kind", "expected"),
     [
         ("timeout_before", DirectoryDown),
-        ("trickle", DirectoryDown),
+        pytest.param("trickle", DirectoryDown, marks=pytest.mark.slow),
         ("reset_before", DirectoryDown),
         ("malformed", DirectoryDown),
         ("error_before", DirectoryDown),
