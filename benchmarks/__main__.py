@@ -1,9 +1,9 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
 PART is ``rent`` (if nothing is said), ``fieldwork``, ``retention``, ``directory``, one of the
-parts of ``money``, ``money`` for all of those, or ``all``. What each measures, and against what, is in
-docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
-is its own.
+parts of ``money``, ``money`` for all of those, or ``all``. What each measures, and against
+what, is in docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its
+peak memory is its own.
 """
 
 import argparse

@@ -61,7 +61,8 @@ tls enabled = yes
 _INSIDE = """
 import sys
 sys.path.insert(0, {root!r})
-from tests.servers.samba import forward_from
+from tests.servers.samba import end_with_parent, forward_from
+end_with_parent()
 forward_from({path!r}, 389)
 forward_from({tls_path!r}, 636).join()
 """
@@ -198,7 +199,7 @@ def controller(provisioned: Path) -> Iterator[Samba]:
         process = subprocess.Popen(
             ["unshare", "--net", "--", "sh", "-c", script],
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - it takes no lock
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - it takes no lock
         )
         try:
             _wait_for(paths[1], home)
@@ -311,5 +312,6 @@ def _wait_for(path: Path, home: Path) -> None:
     raise TimeoutError((home / "output").read_text()[-2_000:])
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Let this process be killed when the one that started it ends, however it does."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
