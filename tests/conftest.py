@@ -1,5 +1,6 @@
 """Fixtures and rules every test shares. The database is chosen in tests/plugin.py."""
 
+import os
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.demo_world import (  # noqa: F401 - fixtures
     demo_world,
     reference_clock,
 )
+from tests.plugin import SCHEMA
 from tests.servers.chromium import browser, find_chromium, page  # noqa: F401 - fixtures
 from tests.servers.cluster import file_database  # noqa: F401 - a fixture
 from tests.servers.directories import (  # noqa: F401 - fixtures
@@ -29,6 +31,7 @@ from tests.servers.sandbox import (  # noqa: F401 - fixtures
     sandbox,
     sandbox_process,
 )
+from tests.servers.schema import copy_file
 from tests.servers.smtp import HOST, MailServer, mail_server
 
 # How long an example takes says more about the machine than about the program.
@@ -66,6 +69,20 @@ def pytest_terminal_summary(
     ]
     for reason, count in sorted(Counter(reasons).items()):
         terminalreporter.write_line(f"NOT TESTED for want of {reason}: {count}", red=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Let pytest-django take SQLite's file as it is: a copy, gone with the run."""
+    return connection.vendor == "sqlite"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Begin a worker's SQLite file as a copy; PostgreSQL copies by itself (TEMPLATE)."""
+    if connection.vendor == "sqlite":
+        name = connection.creation._get_test_db_name()
+        copy_file(Path(os.environ[SCHEMA]), Path(name))
 
 
 @pytest.fixture

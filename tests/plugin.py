@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.servers.postgres import postgres
+from tests.servers.schema import migrated_file, migrated_template
+
+SCHEMA = "TEST_SCHEMA"  # an SQLite file, or the name of a PostgreSQL database, to copy
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,8 +35,11 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         folder = servers.enter_context(tempfile.TemporaryDirectory(prefix="nightshift-"))
         if early_config.known_args_namespace.postgres:
             url = servers.enter_context(postgres())
+            if "TEST_DATABASE_URL" not in os.environ:  # a server that is ours alone
+                os.environ[SCHEMA] = migrated_template(url)
         else:
             url = f"sqlite:///{folder}/nightshift.sqlite3"
+            os.environ[SCHEMA] = str(migrated_file())
         os.environ["DATABASE_URL"] = url
         # As if files had been stored there before: nothing is removed from a folder where
         # nobody ever stored any, lest it is a disk that was not mounted.

@@ -32,6 +32,7 @@ def _begun_as(connection: Any, mode: str) -> Iterator[None]:
     if connection.vendor != "sqlite":
         yield
         return
+    connection.ensure_connection()  # connecting sets the mode anew
     usual, connection.transaction_mode = connection.transaction_mode, mode
     try:
         yield

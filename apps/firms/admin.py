@@ -221,6 +221,8 @@ class FirmScopedAdmin(FirmScopedFields, admin.ModelAdmin[M], Generic[M]):
         try:
             return super().changeform_view(request, *args, **kwargs)
         except Problem as problem:
+            if request.method != "POST":  # sent back, it would come again
+                raise
             self.message_user(request, str(problem), messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 

@@ -113,13 +113,13 @@ class GatewayAccountAdmin(PlatformToo[GatewayAccount]):
     # ---- who may -------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and _owns_any(request)
+        return super().has_add_permission(request) and owns_a_firm(request)
 
     def has_change_permission(
         self, request: HttpRequest, obj: GatewayAccount | None = None
     ) -> bool:
         may = super().has_change_permission(request, obj)
-        return may and (_owns_any(request) if obj is None else _owns(request, obj))
+        return may and (owns_a_firm(request) if obj is None else _owns(request, obj))
 
     def has_delete_permission(
         self, request: HttpRequest, obj: GatewayAccount | None = None
@@ -167,7 +167,8 @@ def _owns(request: HttpRequest, account: GatewayAccount) -> bool:
     return owned_firms(user).filter(pk=account.firm_id).exists()
 
 
-def _owns_any(request: HttpRequest) -> bool:
+def owns_a_firm(request: HttpRequest) -> bool:
+    """Tell whether somebody owns any firm, as superusers do without being asked."""
     user = who(request)
     return user.is_superuser or owned_firms(user).exists()
 

@@ -22,7 +22,7 @@ def test_signs_in_finds_an_invoice_and_sees_its_lines(page: Page, live_server: A
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
     expect(page.locator("#site-name")).to_have_text("Nightshift")
-    expect(page.locator("#content-main caption").first).to_have_text("Leasing")
+    expect(page.locator("#content-main caption").first).to_have_text("Fieldwork")
 
     page.locator("#content-main").get_by_role("link", name="Invoices", exact=True).click()
     page.locator("#searchbar").fill("renter")

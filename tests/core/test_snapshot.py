@@ -36,6 +36,13 @@ def test_does_not_see_what_others_write_meanwhile() -> None:
     assert Firm.objects.count() == 1
 
 
+def test_makes_nobody_wait_when_it_is_what_connects() -> None:
+    connection.close()
+    with snapshot():
+        Firm.objects.count()
+        elsewhere(FirmFactory)
+
+
 def test_leaves_transactions_as_they_were() -> None:
     with snapshot():
         Firm.objects.count()

@@ -192,7 +192,7 @@ def test_finished_events_go_and_unfinished_ones_forget_him(firm: Firm) -> None:
     said = execute(request_of(bob))
     assert "  mentions elsewhere: 1 erased\n  mentions elsewhere: 1 anonymised\n" in said
     kept.refresh_from_db()
-    assert json.loads(kept.raw_body) == {
+    assert json.loads(bytes(kept.raw_body)) == {
         "id": 1,
         "customer": {"name": "[erased]", "email": "[erased]"},
     }

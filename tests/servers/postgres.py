@@ -122,6 +122,11 @@ def _binaries() -> Path:
     raise RuntimeError("There is no PostgreSQL here: run make setup, or set TEST_DATABASE_URL.")
 
 
+def client_program(name: str) -> Path:
+    """Return the path of one of PostgreSQL's client programs: ``psql``, ``pg_dump``."""
+    return _binaries() / name
+
+
 def _unprivileged() -> dict[str, Any]:
     """Whom to run as: PostgreSQL refuses to serve as root, so root becomes nobody."""
     if os.geteuid() != 0:

@@ -65,7 +65,7 @@ class DataExportAdmin(ReadOnly, FirmScopedAdmin[DataExport]):
     # ---- make one -----------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return answered_for(request).exists()
+        return who(request).is_superuser or answered_for(request).exists()
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

@@ -14,7 +14,7 @@ from apps.firms.actions import press_with_reason
 from apps.firms.admin import FirmFilter, FirmScopedAdmin, FirmScopedForm, who
 from apps.firms.models import LegalHold
 from apps.privacy import services
-from apps.webhooks.admin import owned_firms
+from apps.webhooks.admin import owned_firms, owns_a_firm
 
 HOLDS = ("hold", "holds")
 
@@ -85,7 +85,7 @@ class LegalHoldAdmin(FirmScopedAdmin[LegalHold]):
     # ---- who may -------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and owned_firms(who(request)).exists()
+        return super().has_add_permission(request) and owns_a_firm(request)
 
     def has_change_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False
@@ -95,7 +95,7 @@ class LegalHoldAdmin(FirmScopedAdmin[LegalHold]):
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         may = super().has_change_permission(request)
-        return may and owned_firms(who(request)).exists()
+        return may and owns_a_firm(request)
 
     # ---- what happens --------------------------------------------------------------------
 
