@@ -15,6 +15,9 @@ PRODUCTION := NIGHTSHIFT_ENVIRONMENT=production DEBUG=false \
 	CSRF_TRUSTED_ORIGINS=https://nightshift.example DATABASE_URL=sqlite://:memory: \
 	STORAGE_URL=s3://s3.nightshift.example/files
 
+# Some machines set it; every process of a test run would compile all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 KILLS ?= 500
 SEED ?= nightshift
 

@@ -1,9 +1,8 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
-PART is ``rent`` (if nothing is said), ``fieldwork``, ``retention``, one of the parts of
-``money``, ``money`` for all of those, or ``all``. What each measures, and against what, is in
-docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
-is its own.
+PART is ``rent`` (if nothing is said), a part of ``money``, ``people`` or ``outside``, one of
+these for all of theirs, or ``all``. What each measures, and against what, is in docs/benchmarks.md.
+Whatever is measured runs in a process of its own, so that its peak memory is its own.
 """
 
 import argparse
@@ -18,8 +17,12 @@ from rich.console import Console
 
 from benchmarks import (
     charges,
+    deals,
+    exporting,
     fieldwork,
+    files,
     inbox,
+    mail,
     packages,
     reconciling,
     rent,
@@ -45,8 +48,20 @@ MONEY: dict[str, Part] = {
     "packages": packages,
     "inbox": inbox,
 }
-PARTS: dict[str, Part] = {"rent": rent, **MONEY, "fieldwork": fieldwork, "retention": retention}
-CHOICES = {name: {name: part} for name, part in PARTS.items()} | {"money": MONEY, "all": PARTS}
+PEOPLE: dict[str, Part] = {
+    "fieldwork": fieldwork,
+    "deals": deals,
+    "retention": retention,
+    "exporting": exporting,
+}
+OUTSIDE: dict[str, Part] = {"files": files, "mail": mail}
+PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE}
+CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
+    "money": MONEY,
+    "people": PEOPLE,
+    "outside": OUTSIDE,
+    "all": PARTS,
+}
 
 
 def main() -> None:

@@ -181,6 +181,12 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Nightshift <nightshift@loca
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MESSAGES = "project.messages"  # every type of notification
 
+# ---- text messages --------------------------------------------------------------------
+
+TWILIO_API = env.text("TWILIO_API", "https://api.twilio.com").rstrip("/")
+SMS_TIMEOUT = env.number("SMS_TIMEOUT", 15.0)  # seconds for one answer
+SMS_SEGMENTS = env.whole("SMS_SEGMENTS", 6, least=1, most=10)  # that one message may cost
+
 # ---- banks and card networks ----------------------------------------------------------
 
 STRIPE_API = env.text("STRIPE_API", "https://api.stripe.com").rstrip("/")

@@ -9,6 +9,7 @@ urlpatterns = [
     path("admin/password_change/", NewPasswordView.as_view()),  # before the admin's own
     path("admin/", admin.site.urls),
     path("sign/", include("apps.documents.urls")),
+    path("upload/", include("apps.documents.upload_urls")),
     path("files/", include("apps.integrations.storage.urls")),
     path("subscription/", include("apps.subscriptions.urls")),
     path("pay/", include("apps.billing.urls")),

@@ -1,4 +1,4 @@
-"""Play Stripe, the Bank of Georgia and the weather on loopback until told to stop."""
+"""Play Stripe, the Bank of Georgia, Twilio and the weather on loopback until told to stop."""
 
 import argparse
 import signal

@@ -104,9 +104,10 @@ class Memory:
         with core.lock:
             core.reset()
             core.began, core.offset = float(kept["began"]), float(kept["offset"])
-            for name, known in kept["vendors"].items():  # newer vendors keep their world
-                vendors[name].reset()
-                vendors[name].recall(known)
+            for name, vendor in vendors.items():
+                vendor.reset()
+                if name in kept["vendors"]:  # an older file knows fewer
+                    vendor.recall(kept["vendors"][name])
             core.callbacks.recall(kept["callbacks"], core, vendors)
             core.log.recall(kept["log"])
 

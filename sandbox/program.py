@@ -14,6 +14,7 @@ from sandbox.log import Call
 from sandbox.memory import Memory
 from sandbox.server import App, Server
 from sandbox.stripe import Stripe
+from sandbox.twilio import Twilio
 from sandbox.weather import Nws, OpenMeteo
 
 __all__ = ["Sandbox"]
@@ -33,7 +34,8 @@ class Sandbox:
         self.stripe = Stripe(self.core)
         self.bog = Bog(self.core)
         self.open_meteo, self.nws = OpenMeteo(self.core), Nws(self.core)
-        vendors: list[Vendor] = [self.stripe, self.bog, self.open_meteo, self.nws]
+        self.twilio = Twilio(self.core)
+        vendors: list[Vendor] = [self.stripe, self.bog, self.twilio, self.open_meteo, self.nws]
         self.vendors = {vendor.name: vendor for vendor in vendors}
         self._world: tuple[Mapping[str, Any], datetime] | None = None
         self._memory: Memory | None = None

@@ -13,12 +13,14 @@ from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil.relativedelta import relativedelta
+from django.core.validators import RegexValidator
 from django.utils import timezone
 
 from apps.core.problems import BadOption, Problem
 
 DAY = timedelta(days=1)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAYS_LIST = RegexValidator(r"^(\d{1,3}(,\d{1,3})*)?\Z", "Days separated by commas: 3,1.")
 MOST_DAYS = 36_500  # a century; far more and dates run out of the calendar
 
 
@@ -101,6 +103,14 @@ def parse_date(text: str, *, option: str) -> date:
     except ValueError:
         pass
     raise BadOption(f"Invalid date '{text}' for {option}. Use YYYY-MM-DD.")
+
+
+def read_days(text: str) -> set[int]:
+    """Return the numbers of a list of days: ``3,1``."""
+    try:
+        return {int(part) for part in text.split(",") if part}
+    except ValueError:
+        raise Problem(f"'{text}' is no list of days") from None
 
 
 def write_day(day: date) -> str:

@@ -26,9 +26,9 @@ class DiscrepancyAdmin(ReadOnly, FirmScopedAdmin[Discrepancy]):
     list_filter = (("firm", FirmFilter), "status", "severity", "source", "kind")
     list_select_related = ("firm",)
     search_fields = ("label", "subject_key")
-    search_help_text = "An invoice's number, or the other side's reference."
+    search_help_text = "An invoice's or document's number, or the other side's reference."
     ordering = ("-last_seen_at", "-pk")
-    actions = ("ignore", "reopen")
+    actions = ("settle", "ignore", "reopen")
     fields = (
         *("label", "source", "kind", "severity", "subject_key", "remote_state"),
         *("local_state", "status", "first_seen_at", "last_seen_at", "occurrences"),
@@ -39,6 +39,22 @@ class DiscrepancyAdmin(ReadOnly, FirmScopedAdmin[Discrepancy]):
         """Keep what differs between the platform and its own bank from firms' staff."""
         rows = super().get_queryset(request)
         return rows if request.user.is_superuser else rows.exclude(source=Source.BOG)
+
+    @admin.action(description="Mark as repaired", permissions=["press"])
+    def settle(
+        self, request: HttpRequest, issues: "QuerySet[Discrepancy]"
+    ) -> TemplateResponse | None:
+        return press_with_reason(
+            self,
+            request,
+            issues,
+            _decide(services.settle_discrepancy, request),
+            title="Mark discrepancies as repaired",
+            noun=ISSUES,
+            done="marked as repaired",
+            about=_in_words,
+            warning="One that is still there is found again, and told again, as a new one.",
+        )
 
     @admin.action(description="Ignore", permissions=["press"])
     def ignore(

@@ -179,6 +179,16 @@ def ignore_discrepancy(
     _decide(discrepancy, Status.OPEN, Status.IGNORED, actor, reason, now)
 
 
+def settle_discrepancy(
+    *, discrepancy: Discrepancy, actor: User, reason: str, now: datetime
+) -> None:
+    """Close an open issue that somebody has put right; a look that sees it again opens another.
+
+    Raises ``Problem`` for one that is not open.
+    """
+    _decide(discrepancy, Status.OPEN, Status.REPAIRED, actor, reason, now)
+
+
 def reopen_discrepancy(
     *, discrepancy: Discrepancy, actor: User, reason: str, now: datetime
 ) -> None:
@@ -300,7 +310,7 @@ def _decide(
             if not same.update(status=after, closed_at=closed_at, updated_at=now):
                 raise Problem(f"It is not {before.label.lower()}.")
             record(
-                f"discrepancy_{'reopened' if after == Status.OPEN else 'ignored'}",
+                f"discrepancy_{'reopened' if after == Status.OPEN else after.value}",
                 discrepancy,
                 actor=actor,
                 changes={"status": [before.value, after.value]},

@@ -2,7 +2,7 @@
 
 from apps.documents import services
 from apps.documents.models import LINK_DAYS
-from apps.jobs.job import DRY_RUN, FIRM_ID, Job, Option
+from apps.jobs.job import AT, DRY_RUN, FIRM_ID, Job, Option
 
 DAYS = Option("days", int, LINK_DAYS, "Expire links older than this many days.", metavar="DAYS")
 
@@ -12,4 +12,11 @@ JOBS: tuple[Job, ...] = (
         cron="50 * * * *",
         options=(DAYS, FIRM_ID, DRY_RUN),
     ),
+    Job(
+        service=services.send_file_request_reminders,
+        cron="30 * * * *",
+        kwargs={"at": "09:00"},
+        options=(FIRM_ID, AT, DRY_RUN),
+    ),
+    Job(service=services.reconcile_s3, cron="30 3 * * *", options=(FIRM_ID, DRY_RUN)),
 )

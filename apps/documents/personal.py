@@ -1,14 +1,29 @@
-"""What documents and signatures hold about people."""
+"""What documents, signatures and file requests hold about people."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from apps.core.batches import by_key
-from apps.core.personal import AT_ERASURE, Attachment, Fate, Holding, Step, by_contact
-from apps.documents.models import Document, SignatureRequest
+from apps.core.personal import (
+    AT_ERASURE,
+    Attachment,
+    Fate,
+    Holding,
+    Holds,
+    Step,
+    by_contact,
+)
+from apps.documents.models import (
+    Document,
+    FileRequest,
+    FileRequestItem,
+    ReceivedFile,
+    SignatureRequest,
+    UploadLink,
+)
 from apps.documents.services import erase_documents, open_file, remove_stored_document
 
 _SIGNED = SignatureRequest.Status.SIGNED
@@ -31,7 +46,55 @@ def _files(documents: QuerySet[Any]) -> Iterator[Step]:
         yield Step(STORED_DOCUMENT, str(key))
 
 
+def _with_held_documents(path: str) -> Callable[[Holds], Q]:
+    """Return what finds rows that hang on held documents, over the files that came."""
+    return lambda holds: Q(
+        pk__in=ReceivedFile.objects.filter(document__in=holds.of("documents.document")).values(
+            path
+        )
+    )
+
+
 HOLDINGS = (
+    # Files themselves are exported, and erased, as documents.
+    Holding(
+        ReceivedFile,
+        category="file requests",
+        of=by_contact("item__request__contact"),
+        exports=("item__title", "document__file_name", "received_at", "state", "reason"),
+        told=("reason",),
+        plain=("sha256",),
+        authors=("decided_by",),
+        held=_with_held_documents("pk"),
+    ),
+    Holding(
+        FileRequestItem,
+        category="file requests",
+        of=by_contact("request__contact"),
+        exports=("request__title", "title"),
+        told=("title",),
+        held=_with_held_documents("item"),
+    ),
+    Holding(
+        FileRequest,
+        category="file requests",
+        of=by_contact("contact"),
+        exports=(
+            *("title", "note", "asked_on", "due_date", "status", "reminder_count"),
+            *("last_reminder_on", "fulfilled_at"),
+        ),
+        told=("title", "note"),
+        authors=("requested_by",),
+        held=_with_held_documents("item__request"),
+    ),
+    Holding(
+        UploadLink,
+        category="file requests",
+        of=by_contact("contact"),
+        exports=("created_at", "expires_at"),
+        plain=("message",),
+        secret=("token_nonce", "token_hash"),
+    ),
     Holding(
         SignatureRequest,
         category="signatures",

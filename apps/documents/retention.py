@@ -6,7 +6,13 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q
 
 from apps.core.personal import Cutoff, Expiry, Removal, Removed
-from apps.documents.models import Document, DocumentQuerySet, SignatureRequest
+from apps.documents.models import (
+    Document,
+    DocumentQuerySet,
+    FileRequest,
+    ReceivedFile,
+    SignatureRequest,
+)
 from apps.documents.services import finish_purges, mark_for_purge
 from apps.firms.models import Firm, RetentionPolicy
 
@@ -14,14 +20,21 @@ LIMIT = 20_000  # documents whose keys are held in memory
 
 
 def _due(firm_id: int, cutoff: Cutoff) -> DocumentQuerySet:
-    """Return documents closed or filed before the cutoff, but for those still to be signed."""
+    """Return documents closed or filed before the cutoff.
+
+    Those that are still to be signed stay, and those that came for an open file request.
+    """
     to_be_signed = SignatureRequest.objects.open().filter(document=OuterRef("pk"))
+    asked_for = ReceivedFile.objects.filter(
+        document=OuterRef("pk"), item__request__status__in=FileRequest.OPEN
+    )
     closed = Q(retention_anchor_on__lt=cutoff.day)
     filed = Q(retention_anchor_on=None, created_at__lt=cutoff.at)
     return (
         Document.objects.filter(closed | filed, firm=firm_id)
         .filter(state__in=[Document.State.AVAILABLE, Document.State.UPLOADING])
         .exclude(Exists(to_be_signed))
+        .exclude(Exists(asked_for))
     )
 
 

@@ -336,7 +336,9 @@ class FirmSettingsAdmin(FirmScopedAdmin[FirmSettings]):
         *("reminders_by_email", "reminders_by_sms", "reminders_in_app", "email_quiet_hours"),
         *("late_fee_on_separate_invoice", "auto_issue_package_invoices"),
         *("stale_deal_days", "stale_deals_ignore_plans"),
-        *("file_request_reminder_days", "audit_retention_floor_days"),
+        *("file_request_days_before", "file_request_reminder_days"),
+        *("file_request_days_after_asking", "file_requests_expire"),
+        "audit_retention_floor_days",
     )
 
     def get_list_display(self, request: HttpRequest) -> Any:

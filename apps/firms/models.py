@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower
 
 from apps.core import money
-from apps.core.days import Clock, zone
+from apps.core.days import DAYS_LIST, Clock, zone
 from apps.core.fields import Dated
 from apps.core.personal import Cutoff
 from apps.core.problems import Problem
@@ -160,8 +160,25 @@ class FirmSettings(Dated):
         default=False,
         help_text="A deal goes stale although a call or a meeting about it is planned.",
     )
+    file_request_days_before = models.CharField(
+        max_length=40,
+        blank=True,
+        default="3,1,0",
+        validators=[DAYS_LIST],
+        help_text="Remind of files that are due so many days before; 0: on the day.",
+    )
     file_request_reminder_days = models.PositiveSmallIntegerField(
-        default=7, help_text="Days between two reminders of a file request."
+        default=3, help_text="Days between reminders of files that are overdue; 0: none."
+    )
+    file_request_days_after_asking = models.CharField(
+        max_length=40,
+        blank=True,
+        default="3,7,14",
+        validators=[DAYS_LIST],
+        help_text="Remind of files that have no due date so many days after asking.",
+    )
+    file_requests_expire = models.BooleanField(
+        default=False, help_text="Give requests up 30 days after their due date."
     )
     audit_retention_floor_days = models.PositiveSmallIntegerField(
         default=AUDIT_FLOOR,

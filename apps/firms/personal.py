@@ -144,7 +144,13 @@ HOLDINGS = (
     ),
     Holding(RetentionPolicy),
     Holding(
-        FirmSettings, becomes={"reply_to": ""}, told=("reply_to",), plain=("invoice_prefix",)
+        FirmSettings,
+        becomes={"reply_to": ""},
+        told=("reply_to",),
+        plain=(
+            "invoice_prefix",
+            *("file_request_days_before", "file_request_days_after_asking"),
+        ),
     ),
     Holding(
         Firm,

@@ -30,13 +30,15 @@ _VIEW = (
 )
 _HIDDEN = (
     *("user", "usersession", "runlock", "clustersign", "numbersequence"),
-    *("webhookrefusal", "webhookfingerprint", "summarymark"),
+    *("webhookrefusal", "webhookfingerprint", "summarymark", "uploadlink"),
 )
 _CHANGE = (
     # contacts, firms, notifications, documents
     "add_contact", "change_contact", "change_firmsettings", "change_retentionpolicy",
-    "add_notificationgroup", "change_notificationgroup", "delete_notificationgroup",
+    "add_notificationpreference", "add_notificationgroup", "change_notificationgroup",
+    "delete_notificationgroup",
     "add_document", "change_document", "add_signaturerequest", "change_signaturerequest",
+    "add_filerequest", "change_filerequest", "change_receivedfile",
     # leasing, engagements
     "add_property", "change_property", "add_unit", "change_unit", "add_lease", "change_lease",
     "add_leaseparty", "change_leaseparty", "delete_leaseparty", "add_leasecharge",

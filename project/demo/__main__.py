@@ -74,6 +74,7 @@ def _settle_environment(
         "BOG_TOKENS": f"{sandbox}/bog/token",
         "OPEN_METEO_API": f"{sandbox}/open-meteo",
         "NWS_API": f"{sandbox}/nws",
+        "TWILIO_API": sandbox,
         "CLUSTER_POLL": "0.05",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "CLUSTER_LOG_LEVEL": os.environ.get("CLUSTER_LOG_LEVEL", "WARNING"),

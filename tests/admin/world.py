@@ -69,6 +69,12 @@ def furnish(name: str) -> Firm:
         firm=firm, title=f"{name} lease", text=f"{name} text", owner=contact
     )
     make.FileFactory(firm=firm, title=f"{name} certificate", file_name=f"{name}.pdf")
+    asked = make.FileRequestFactory(
+        contact=contact, title=f"{name} tax return", items=[f"{name} statements"]
+    )
+    make.ReceivedFileFactory(
+        item=asked.items.get(), document__file_name=f"{name}-May.pdf", reason=f"{name} reason"
+    )
     lease = make.LeaseFactory(
         unit=make.UnitFactory(property=home, label=f"{name}1"),
         account=make.BillingAccountFactory(contact=contact),

@@ -5,7 +5,11 @@ import pytest
 from apps.audit.models import AuditEvent
 from apps.core.problems import Problem
 from apps.discrepancies.models import Discrepancy
-from apps.discrepancies.services import ignore_discrepancy, reopen_discrepancy
+from apps.discrepancies.services import (
+    ignore_discrepancy,
+    reopen_discrepancy,
+    settle_discrepancy,
+)
 from apps.firms.models import User
 from tests.discrepancies.findings import NIGHT, NOW, close, finding, see
 from tests.factories import FirmFactory, UserFactory
@@ -37,6 +41,19 @@ def test_may_ignore_it_and_says_why(issue: Discrepancy, alice: User) -> None:
         "Paid in cash.",
     )
     assert event.changes == {"status": ["open", "ignored"]}
+
+
+def test_may_say_that_it_was_put_right_until_it_is_seen_again(
+    issue: Discrepancy, alice: User
+) -> None:
+    settle_discrepancy(discrepancy=issue, actor=alice, reason="Sent again.", now=NOW)
+    issue.refresh_from_db()
+    assert (issue.status, issue.closed_at) == ("repaired", NOW)
+    assert AuditEvent.objects.get().action == "discrepancy_repaired"
+    with pytest.raises(Problem, match=r"^It is not open\.$"):
+        settle_discrepancy(discrepancy=issue, actor=alice, reason="Again.", now=NOW)
+    see(issue.firm, finding(), at=NOW + NIGHT)
+    assert Discrepancy.objects.get(status="open").pk != issue.pk
 
 
 def test_may_take_it_up_again(issue: Discrepancy, alice: User) -> None:

@@ -77,6 +77,12 @@ from tests.factories.records import (
     ReconciliationRunFactory,
     WebhookEventFactory,
 )
+from tests.factories.requests import (
+    FileRequestFactory,
+    FileRequestItemFactory,
+    ReceivedFileFactory,
+    UploadLinkFactory,
+)
 from tests.factories.subscriptions import PaymentOrderFactory, PlanFactory, SubscriptionFactory
 from tests.factories.weather import WeatherAlertFactory, WeatherThresholdFactory
 
@@ -105,6 +111,8 @@ __all__ = [
     "EstimateFactory",
     "EventAttendeeFactory",
     "FileFactory",
+    "FileRequestFactory",
+    "FileRequestItemFactory",
     "FirmFactory",
     "FirmSettingsFactory",
     "GatewayAccountFactory",
@@ -123,6 +131,7 @@ __all__ = [
     "PipelineFactory",
     "PlanFactory",
     "PropertyFactory",
+    "ReceivedFileFactory",
     "ReconciliationRunFactory",
     "RentPeriodFactory",
     "RetentionPolicyFactory",
@@ -138,6 +147,7 @@ __all__ = [
     "SuppressionFactory",
     "TombstoneFactory",
     "UnitFactory",
+    "UploadLinkFactory",
     "UserFactory",
     "WeatherAlertFactory",
     "WeatherThresholdFactory",

@@ -1,5 +1,6 @@
 """The demo world has … (spec E1, E2, E3.2)."""
 
+from contextlib import closing
 from datetime import date
 
 import pytest
@@ -10,7 +11,7 @@ from apps.billing.services import find_inconsistencies
 from apps.calendars.models import WorkflowExecution
 from apps.crm.models import Deal, DealActivity
 from apps.crm.staleness import Staleness
-from apps.documents.models import SignatureRequest
+from apps.documents.models import Document, FileRequest, SignatureRequest
 from apps.fieldwork.models import (
     ComplianceDocument,
     ContractorProfile,
@@ -18,6 +19,7 @@ from apps.fieldwork.models import (
     WorkOrder,
 )
 from apps.firms.models import Firm, Membership
+from apps.integrations.storage import get_storage
 from apps.leasing.models import Lease, Property, RewardConfiguration, Unit
 from apps.notifications.models import NotificationGroup
 from apps.notifications.services import members_of
@@ -95,6 +97,27 @@ def test_has_deals_in_every_state_that_the_check_knows() -> None:
     planned = DealActivity.objects.get(occurred_at=None)
     assert (planned.deal.title, planned.type) == ("ERP selection", "meeting")
     assert planned.scheduled_for.date() == date(2025, 6, 15)
+
+
+def test_has_file_requests_and_files_that_are_not_all_where_they_should_be() -> None:
+    requests = FileRequest.objects.order_by("pk").values_list(
+        "contact__display_name", "due_date", "reminder_count", "next_reminder_on"
+    )
+    today = date(2025, 6, 10)
+    assert list(requests) == [
+        ("Harbor Dental", date(2025, 6, 13), 0, today),
+        ("Harbor Dental", date(2025, 6, 4), 4, today),
+        ("Quayside Bakery", None, 1, today),
+        ("Fernhill Stables", date(2025, 6, 20), 0, date(2025, 6, 17)),
+    ]
+    files = Document.objects.exclude(storage_key="")
+    firm = Firm.objects.get(slug="acme-consulting")
+    with closing(get_storage()) as storage:
+        stored = {one.key: one.size for one in storage.listing(f"firms/{firm.pk}/")}
+    assert (files.count(), len(stored)) == (12, 12)
+    known = dict(files.values_list("storage_key", "size_bytes"))
+    assert len(known.keys() - stored) == len(stored.keys() - known) == 1
+    assert [key for key in known.keys() & stored if known[key] != stored[key]] != []
 
 
 def test_has_the_field_work() -> None:

@@ -148,6 +148,38 @@ def test_expire_signing_links() -> None:
     assert run("expire_signing_links") == "Expired 0 signing links older than 7 days.\n"
 
 
+def test_send_file_request_reminders() -> None:
+    acme = Firm.objects.get(slug="acme-consulting")
+    start = f"Firm Acme Consulting (ID: {acme.pk}): "
+    first = run("send_file_request_reminders")
+    assert f"{start}2 reminders sent (3 requests), 0 escalated\n" in first
+    assert summary(first) == [
+        "Reminders sent: 2", "Requests covered: 3", "Skipped: 0", "Errors: 0"
+    ]  # fmt: skip
+    told = Notification.objects.filter(type="file_request_reminder")
+    assert sorted(str(one.recipient_contact) for one in told) == [
+        "Harbor Dental", "Quayside Bakery"
+    ]  # fmt: skip
+    again = run("send_file_request_reminders")
+    assert f"{start}0 reminders sent (0 requests), 0 escalated\n" in again
+    assert told.count() == 2
+
+
+def test_reconcile_s3() -> None:
+    found = [
+        "Documents checked: 12", "Objects checked: 12", "Missing: 1", "Orphaned: 1",
+        "Mismatched: 1", "Errors: 0",
+    ]  # fmt: skip
+    first = run("reconcile_s3")
+    assert summary(first) == found
+    issues = Discrepancy.objects.filter(source="s3").order_by("kind")
+    kinds = ["missing_object", "orphan_object", "size_mismatch"]
+    assert list(issues.values_list("kind", flat=True)) == kinds
+    before = Notification.objects.count()
+    assert summary(run("reconcile_s3")) == found
+    assert (issues.count(), Notification.objects.count()) == (3, before)
+
+
 def test_check_stale_deals() -> None:
     acme = Firm.objects.get(slug="acme-consulting")
     start = f"Firm Acme Consulting (ID: {acme.pk}): 6 open deals checked, "

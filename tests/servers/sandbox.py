@@ -101,6 +101,7 @@ def point_at(settings: Settings, url: str) -> None:
     settings.BOG_TOKENS = f"{url}/bog/token"
     settings.OPEN_METEO_API = f"{url}/open-meteo"
     settings.NWS_API = f"{url}/nws"
+    settings.TWILIO_API = url
 
 
 def _end_with_parent() -> None:

@@ -15,10 +15,10 @@ from apps.core.days import Clock
 from apps.core.reports import Item, Report, Subject
 from apps.crm.messages import STALE_DEALS, STALE_DEALS_ESCALATED, contents
 from apps.crm.models import Deal, StaleDealAlert
-from apps.crm.services.rounds import by_firm, named
 from apps.crm.staleness import Staleness
 from apps.firms.models import User
 from apps.firms.rights import in_charge, people_at
+from apps.firms.services import by_firm, named
 from apps.notifications.services import Draft, notify
 from apps.notifications.types import NotificationType
 

@@ -24,8 +24,8 @@ from apps.core import batches, bulk, days
 from apps.core.days import Clock
 from apps.core.reports import Item, Report, Subject
 from apps.crm.models import Deal, StaleDealAlert
-from apps.crm.services.rounds import by_firm, named
 from apps.crm.staleness import Judged, Staleness
+from apps.firms.services import by_firm, named
 
 NEW, RECOVERED = "newly stale", "recovered"  # tallies
 

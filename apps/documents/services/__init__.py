@@ -15,6 +15,21 @@ from apps.documents.services.purging import (
     finish_purges,
     mark_for_purge,
 )
+from apps.documents.services.reconciling import reconcile_s3
+from apps.documents.services.requests.asking import (
+    cancel_request,
+    remind_now,
+    request_files,
+)
+from apps.documents.services.requests.links import find_upload_link, send_fresh_link
+from apps.documents.services.requests.receiving import (
+    ThereAlready,
+    accept_file,
+    receive_file,
+    refuse_file,
+    requests_behind,
+)
+from apps.documents.services.requests.reminders import send_file_request_reminders
 from apps.documents.services.signatures import (
     AlreadySigned,
     LinkClosed,
@@ -33,21 +48,33 @@ __all__ = [
     "DocumentChanged",
     "LinkClosed",
     "Purged",
+    "ThereAlready",
+    "accept_file",
     "begin_upload",
+    "cancel_request",
     "check_signable",
     "decline",
     "erase_documents",
     "expire_signing_links",
     "find_by_token",
+    "find_upload_link",
     "finish_purges",
     "finish_upload",
     "link_to",
     "mark_for_purge",
     "open_file",
+    "receive_file",
+    "reconcile_s3",
+    "refuse_file",
+    "remind_now",
     "remove_stored_document",
+    "request_files",
     "request_signature",
+    "requests_behind",
     "revoke",
     "save_document",
+    "send_file_request_reminders",
+    "send_fresh_link",
     "sign",
     "store_file",
     "view",

@@ -159,6 +159,11 @@ def link_to(*, document: Document) -> str:
         )
 
 
+def prefix_of(firm: Firm) -> str:
+    """Return how the keys of a firm's files begin."""
+    return f"firms/{firm.pk}/"
+
+
 @contextmanager
 def _storage_of(document: Document) -> Iterator[Storage]:
     with closing(get_storage()) as storage:
@@ -169,7 +174,7 @@ def _storage_of(document: Document) -> Iterator[Storage]:
 
 def _fresh_key(firm: Firm, upload: Upload) -> str:
     """Return a key that nobody had before, and that says nothing of what people typed."""
-    return f"firms/{firm.pk}/{uuid.uuid4()}/file{upload.kind.suffixes[0]}"
+    return f"{prefix_of(firm)}{uuid.uuid4()}/file{upload.kind.suffixes[0]}"
 
 
 def _check_owner(owner: Contact | None, firm_id: int) -> None:

@@ -2,6 +2,7 @@
 
 from apps.firms.services.holds import holds_of
 from apps.firms.services.provisioning import Provisioned, provision_firm
+from apps.firms.services.rounds import by_firm, named
 from apps.firms.services.served import find_firm, why_not_served
 from apps.firms.services.sessions import (
     begin_session,
@@ -13,9 +14,11 @@ from apps.firms.services.sessions import (
 __all__ = [
     "Provisioned",
     "begin_session",
+    "by_firm",
     "find_firm",
     "forget_session",
     "holds_of",
+    "named",
     "note_activity",
     "provision_firm",
     "sign_out",

@@ -6,10 +6,11 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/
 import logging
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from threading import Lock
-from typing import TYPE_CHECKING, BinaryIO, TypedDict
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, BinaryIO, TypedDict, TypeVar, cast
 
 import boto3
 from botocore.config import Config
@@ -41,8 +42,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 ATTEMPTS = 3  # of each request, with botocore's own pauses between them
+PAUSE = 2.0  # seconds: longer than such a pause
 PAGE = 1_000  # S3's most
+EMPTY_PAGES = 10  # in a row, after which a list has no end
 CHUNK = 1_048_576  # bytes
+
+T = TypeVar("T")
 
 # Answers that say nothing about what was asked, whatever their status.
 _AGAIN = {
@@ -79,6 +84,8 @@ class S3Storage:
     ) -> None:
         """Without ``access_key``, credentials are looked for where Amazon's tools look."""
         self.bucket = bucket
+        # A read time-out begins again with each byte: this is for a whole page of a list.
+        self._patience = attempts * 2 * settings.STORAGE_TIMEOUT + (attempts - 1) * PAUSE
         config = Config(
             region_name=region,
             signature_version="s3v4",
@@ -155,9 +162,13 @@ class S3Storage:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=prefix, PaginationConfig={"PageSize": PAGE}
         )
-        last = b""
+        last, empty = b"", 0
+        asking = iter(pages)
         with _told("list its files"):
-            for page in pages:
+            while page := _within(self._patience, lambda: next(asking, None)):
+                empty = 0 if page.get("Contents") else empty + 1
+                if empty > EMPTY_PAGES:
+                    raise StorageDown("The storage's list does not end.")
                 for one in page.get("Contents", ()):
                     key = one["Key"]
                     if key.encode() <= last:
@@ -193,6 +204,30 @@ class S3Storage:
                 self._client.head_bucket(Bucket=self.bucket)
         except Missing:
             raise StorageRefused("There is no such bucket.") from None
+
+
+def _within(seconds: float, ask: Callable[[], T]) -> T:
+    """Return the answer to a question, or raise ``StorageDown`` when it drips in for ever.
+
+    The thread that waits for it is then left behind: the library cannot be interrupted, and
+    when the process ends nobody waits for it.
+    """
+    answers: SimpleQueue[tuple[T | None, Exception | None]] = SimpleQueue()
+
+    def wait() -> None:
+        try:
+            answers.put((ask(), None))
+        except Exception as error:
+            answers.put((None, error))
+
+    Thread(target=wait, daemon=True).start()
+    try:
+        answer, error = answers.get(timeout=seconds)
+    except Empty:
+        raise StorageDown("The storage did not answer in time.") from None
+    if error is not None:
+        raise error
+    return cast("T", answer)
 
 
 def _open_client(endpoint: str, config: Config, access_key: str, secret_key: str) -> "S3Client":

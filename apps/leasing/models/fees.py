@@ -1,16 +1,14 @@
 """On what terms rent is late, and which late fees were decided."""
 
-from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
 from apps.billing.models import Invoice
+from apps.core.days import DAYS_LIST
 from apps.core.fields import Dated
 from apps.firms.models import Firm
 from apps.leasing.models.homes import Property
 from apps.leasing.models.leases import Lease
-
-DAYS_LIST = RegexValidator(r"^(\d{1,3}(,\d{1,3})*)?\Z", "Days separated by commas: 3,1.")
 
 
 class PropertyBillingConfig(Dated):

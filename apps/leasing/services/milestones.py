@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from apps.core import days
+from apps.core.days import read_days
 from apps.core.problems import Problem
-from apps.leasing.services.terms import DAYS_AFTER, DAYS_BEFORE, read_days
+from apps.leasing.services.terms import DAYS_AFTER, DAYS_BEFORE
 
 # How many days after its first an overdue step is caught up (spec D19: 7-20 and 30-44).
 # Beyond that, switching the job on must not mail old debts.

@@ -10,8 +10,7 @@ from typing import Any
 import holidays
 from django.db.models import Q
 
-from apps.core.days import DAY, Clock
-from apps.core.problems import Problem
+from apps.core.days import DAY, Clock, read_days
 from apps.leasing.models import Lease, PropertyBillingConfig
 
 DAYS_BEFORE = (3, 1)  # of the due date; the most distant first (spec D19)
@@ -95,14 +94,6 @@ def reminder_days(
     after = read_days(config.remind_days_after) or set(DAYS_AFTER)
     # The due date itself is the last day before.
     return tuple(sorted(before, reverse=True)), tuple(sorted(after - {0}))
-
-
-def read_days(text: str) -> set[int]:
-    """Return the numbers of a list of days: ``3,1``."""
-    try:
-        return {int(part) for part in text.split(",") if part}
-    except ValueError:
-        raise Problem(f"'{text}' is no list of days") from None
 
 
 def snapshot(config: PropertyBillingConfig) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from apps.firms.admin import (
     FirmFilter,
     FirmScopedAdmin,
     ReadOnlyInline,
+    visible_firms,
     who,
 )
 from apps.firms.models import User
@@ -59,9 +60,9 @@ class ErasureRequestAdmin(FirmScopedAdmin[ErasureRequest]):
     """Nobody edits a request; each step of its life is an action of its own."""
 
     form = ReceiveForm
-    list_display = ("__str__", "whom", "status", "due_on", "received_on", "firm")
+    list_display = ("__str__", "person", "status", "due_on", "received_on", "firm")
     list_filter = (("firm", FirmFilter), "status", "law", "due_on")
-    list_select_related = ("firm",)
+    list_select_related = ("firm", "contact", "user")
     search_fields = ("=pk",)
     search_help_text = "A request's number."
     ordering = ("-pk",)
@@ -92,6 +93,13 @@ class ErasureRequestAdmin(FirmScopedAdmin[ErasureRequest]):
         """Of accounts only superusers have a page that can be searched."""
         return ("firm", "contact", "user") if request.user.is_superuser else ("contact",)
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> Any:
+        """Most requests are written down on the day they come, by somebody of one firm."""
+        initial = super().get_changeform_initial_data(request)
+        firm = visible_firms(request).filter(pk=initial.get("firm")).first()
+        today = Clock.read().today(firm.timezone) if firm else None
+        return {"received_on": today, **initial}
+
     def formfield_for_foreignkey(
         self, db_field: Any, request: HttpRequest, **kwargs: Any
     ) -> ModelChoiceField[Any] | None:
@@ -99,11 +107,15 @@ class ErasureRequestAdmin(FirmScopedAdmin[ErasureRequest]):
         if field is not None and not request.user.is_superuser:
             owned = owned_firms(who(request))
             if db_field.name == "firm":
-                field.queryset, field.required = owned, True
+                field.queryset, field.required, field.help_text = owned, True, ""
             elif db_field.name == "user":
                 known = Q(memberships__firm__in=owned) | Q(contacts__firm__in=owned)
                 field.queryset = User.objects.filter(known).distinct().order_by("username")
         return field
+
+    @admin.display(description="whom")
+    def person(self, request: ErasureRequest) -> str:
+        return _name(request)
 
     @admin.display(description="to be settled first")
     def to_settle(self, request: ErasureRequest) -> str:
@@ -347,7 +359,12 @@ class StatutoryPeriodAdmin(admin.ModelAdmin[StatutoryPeriod]):
 
 
 def _about(request: ErasureRequest) -> str:
-    return f"{request} of {request.whom}: {request.get_status_display().lower()}"
+    return f"{request} of {_name(request)}: {request.get_status_display().lower()}"
+
+
+def _name(request: ErasureRequest) -> str:
+    """Name whom a page is about: read from where it will be erased, and kept nowhere else."""
+    return str(request.contact or request.user)
 
 
 def _today(request: ErasureRequest) -> Any:

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import count
 from pathlib import Path
+from threading import Event
 
 import pytest
 import trustme
@@ -182,6 +184,60 @@ def test_takes_no_list_in_another_order(settings: Settings) -> None:
         StorageRefused,
         "The storage lists its files in a wrong order.",
     )
+
+
+def test_takes_no_list_whose_pages_never_end(settings: Settings) -> None:
+    numbers = count()
+
+    def page(connection: socket.socket) -> None:
+        text = f"<NextContinuationToken>{next(numbers)}</NextContinuationToken>"
+        text = f"<ListBucketResult><IsTruncated>true</IsTruncated>{text}</ListBucketResult>"
+        head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(text)}\r\n\r\n"
+        connection.sendall(f"{head}{text}".encode())
+
+    with (
+        answering(page) as url,
+        closing(at(settings, url.removeprefix("http://"))) as storage,
+    ):
+        error = trouble(names, storage)
+    assert (type(error), str(error)) == (StorageDown, "The storage's list does not end.")
+    assert next(numbers) == 11
+
+
+def test_does_not_wait_for_a_list_that_drips_in_for_ever(settings: Settings) -> None:
+    stop = Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n")
+        while not stop.wait(SOON / 3):
+            connection.sendall(b" ")
+
+    began = time.monotonic()
+    with (
+        answering(drip) as url,
+        closing(at(settings, url.removeprefix("http://"))) as storage,
+    ):
+        error = trouble(names, storage)
+        stop.set()
+    assert (type(error), str(error)) == (StorageDown, "The storage did not answer in time.")
+    assert time.monotonic() - began < 10 * SOON
+
+
+@pytest.mark.parametrize("how", ["refuse", "hang", "halve"])
+def test_lists_everything_the_next_time(
+    storage: S3Storage, s3: S3Server, bucket: str, how: str
+) -> None:
+    s3.fill(bucket, [f"many/{number}" for number in range(3)])
+    {
+        "refuse": lambda: s3.refuse_next(503, "SlowDown"),
+        "hang": s3.hang_next,
+        "halve": s3.halve_next,
+    }[how]()
+
+    error = trouble(lambda storage: names(storage, "many/"), storage)
+
+    assert type(error) is StorageDown
+    assert names(storage, "many/") == ["many/0", "many/1", "many/2"]
 
 
 def _listing(settings: Settings, page: bytes) -> StorageError:

@@ -1,4 +1,4 @@
-"""What staff see and press: documents, and who was asked to sign them."""
+"""Documents, and who was asked to sign them."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -11,7 +11,7 @@ from apps.core.days import Clock
 from apps.core.problems import Problem
 from apps.core.reports import Report
 from apps.firms.models import Firm
-from apps.firms.services import find_firm, why_not_served
+from apps.firms.services.served import find_firm, why_not_served
 
 
 def by_firm(

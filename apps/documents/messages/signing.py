@@ -1,4 +1,4 @@
-"""The words this app sends."""
+"""The words around signatures."""
 
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
@@ -102,5 +102,3 @@ SIGNING_LINKS_EXPIRED = NotificationType(
     digestable=True,
     still_wanted=no_longer_expired,
 )
-
-TYPES: tuple[NotificationType, ...] = (SIGNATURE_REQUESTED, SIGNING_LINKS_EXPIRED)

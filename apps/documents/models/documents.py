@@ -93,6 +93,11 @@ class Document(Dated, Retained):
             ),
         ]
         indexes = [
+            # reconcile_s3 reads a firm's keys in the order of their bytes: on PostgreSQL the
+            # index is in the collation "C" (0006_keys_in_order).
+            models.Index(
+                fields=["firm", "bucket", "storage_key"], name="documents_keys_in_order"
+            ),
             # finish_purges looks here; so does who waits for an erasure to be complete.
             models.Index(
                 fields=["firm", "updated_at"],

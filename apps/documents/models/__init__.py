@@ -1,0 +1,31 @@
+"""Documents, the requests to sign them, and the requests for files."""
+
+from apps.documents.models.documents import (
+    LINK_DAYS,
+    Document,
+    DocumentQuerySet,
+    SignatureRequest,
+    fingerprint,
+)
+from apps.documents.models.requests import (
+    MOST_FILES,
+    MOST_REMINDERS,
+    FileRequest,
+    FileRequestItem,
+    ReceivedFile,
+    UploadLink,
+)
+
+__all__ = [
+    "LINK_DAYS",
+    "MOST_FILES",
+    "MOST_REMINDERS",
+    "Document",
+    "DocumentQuerySet",
+    "FileRequest",
+    "FileRequestItem",
+    "ReceivedFile",
+    "SignatureRequest",
+    "UploadLink",
+    "fingerprint",
+]

@@ -1,0 +1,1 @@
+"""Asking people for files: requests, links, what comes, and reminders."""
