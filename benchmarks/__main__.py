@@ -1,8 +1,9 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
 PART is ``rent`` (if nothing is said), a part of ``money``, ``people`` or ``outside``, one of
-these for all of theirs, or ``all``. What each measures, and against what, is in docs/benchmarks.md.
-Whatever is measured runs in a process of its own, so that its peak memory is its own.
+these for all of theirs, or ``all``. What each measures, and against what, is in
+docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
+is its own.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from rich.console import Console
 from benchmarks import (
     charges,
     deals,
+    directory,
     exporting,
     fieldwork,
     files,
@@ -54,7 +56,7 @@ PEOPLE: dict[str, Part] = {
     "retention": retention,
     "exporting": exporting,
 }
-OUTSIDE: dict[str, Part] = {"files": files, "mail": mail}
+OUTSIDE: dict[str, Part] = {"files": files, "mail": mail, "directory": directory}
 PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE}
 CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
     "money": MONEY,

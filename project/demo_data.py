@@ -8,6 +8,7 @@ from apps.calendars import demo as calendars
 from apps.contacts.models import Tombstone
 from apps.contacts.services import find_tombstones
 from apps.crm import demo as crm
+from apps.directory import demo as directory
 from apps.documents import demo as documents
 from apps.engagements import demo as engagements
 from apps.fieldwork import demo as fieldwork
@@ -32,6 +33,7 @@ SEEDERS: tuple[ModuleType, ...] = (
     crm,
     calendars,
     documents,
+    directory,
     privacy,
     notifications,
     jobs,

@@ -3,6 +3,7 @@
 from apps.billing import jobs as billing
 from apps.calendars import jobs as calendars
 from apps.crm import jobs as crm
+from apps.directory import jobs as directory
 from apps.documents import jobs as documents
 from apps.engagements import jobs as engagements
 from apps.fieldwork import jobs as fieldwork
@@ -24,6 +25,7 @@ JOBS: tuple[Job, ...] = (
     *weather.JOBS,
     *crm.JOBS,
     *calendars.JOBS,
+    *directory.JOBS,
     *documents.JOBS,
     *notifications.JOBS,
     *webhooks.JOBS,

@@ -9,6 +9,7 @@ from apps.calendars import personal as calendars
 from apps.contacts import personal as contacts
 from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
 from apps.crm import personal as crm
+from apps.directory import personal as directory
 from apps.discrepancies import personal as discrepancies
 from apps.documents import personal as documents
 from apps.documents import retention as documents_retention
@@ -43,6 +44,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *documents.HOLDINGS,
     *crm.HOLDINGS,
     *calendars.HOLDINGS,
+    *directory.HOLDINGS,
     *discrepancies.HOLDINGS,
     *webhooks.HOLDINGS,
     *notifications.HOLDINGS,

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "apps.leasing",
     "apps.crm",
     "apps.calendars",
+    "apps.directory",
     "apps.fieldwork",
     "apps.weather",
     "apps.privacy",
@@ -231,6 +232,12 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 DATA_UPLOAD_MAX_NUMBER_FILES = 10  # with one form
+
+# ---- directories ----------------------------------------------------------------------
+
+DIRECTORY_TIMEOUT = env.whole("DIRECTORY_TIMEOUT", 20, least=1)  # seconds for each step
+DIRECTORY_CA = env.text("DIRECTORY_CA")  # a PEM file: who signs servers' certificates, too
+DIRECTORY_HOSTS = env.pairs("DIRECTORY_HOSTS")  # where a server is reached, if not by its name
 
 # ---- static files, security -----------------------------------------------------------
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Memory", "Unreadable"]
 
-VERSION = 1
+VERSION = 2
 PAUSE = 1.0  # seconds between two writings
 
 

@@ -9,6 +9,9 @@ from django.db.models import Q, QuerySet
 from apps.firms.models import Membership, MembershipRole, Role, User
 
 STAFF = "Firm staff"
+STAFF_ROLES = frozenset(  # of people who work in the admin
+    {Role.OWNER, Role.ADMIN, Role.FACILITY_MANAGER, Role.MANAGER, Role.STAFF}
+)
 
 _VIEW = (
     "firms",
@@ -22,6 +25,7 @@ _VIEW = (
     "weather",
     "crm",
     "calendars",
+    "directory",
     "privacy",
     "audit",
     "discrepancies",
@@ -64,6 +68,10 @@ _CHANGE = (
     "add_calendarevent", "change_calendarevent", "add_eventattendee", "change_eventattendee",
     "delete_eventattendee", "add_workflowrule", "change_workflowrule",
     "change_workflowexecution",
+    # directory
+    "add_directoryconnection", "change_directoryconnection", "add_mappedattribute",
+    "change_mappedattribute", "delete_mappedattribute", "add_mappedgroup", "change_mappedgroup",
+    "delete_mappedgroup", "change_directoryidentity",
     # privacy
     "add_dataexport",
     "add_contact", "change_contact", "add_property", "change_property", "add_unit",

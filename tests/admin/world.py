@@ -164,6 +164,12 @@ def furnish(name: str) -> Firm:
         ),
         reason=f"{name} reason",
     )
+    directory = make.DirectoryConnectionFactory(firm=firm, servers=f"dc1.{name}.example")
+    make.DirectoryIdentityFactory(
+        connection=directory, user=member.user, sam_account_name=f"{name}-account"
+    )
+    make.MappedAttributeFactory(connection=directory)
+    make.MappedGroupFactory(connection=directory)
     make.DiscrepancyFactory(firm=firm, label=f"{name} invoice", subject_key=f"pi_{name}")
     make.ReconciliationRunFactory(firm=firm)
     make.SmsConsentFactory(firm=firm, recipient_key=f"{name}:1")

@@ -13,6 +13,12 @@ from tests.factories.crm import (
     StageFactory,
     StaleDealAlertFactory,
 )
+from tests.factories.directory import (
+    DirectoryConnectionFactory,
+    DirectoryIdentityFactory,
+    MappedAttributeFactory,
+    MappedGroupFactory,
+)
 from tests.factories.documents import DocumentFactory, FileFactory
 from tests.factories.engagements import EngagementFactory, EngagementPeriodFactory
 from tests.factories.fieldwork import (
@@ -58,6 +64,7 @@ from tests.factories.people import (
     FirmSettingsFactory,
     MembershipFactory,
     UserFactory,
+    UserSessionFactory,
 )
 from tests.factories.privacy import (
     DataExportFactory,
@@ -101,6 +108,8 @@ __all__ = [
     "DealActivityFactory",
     "DealFactory",
     "DeliveryFactory",
+    "DirectoryConnectionFactory",
+    "DirectoryIdentityFactory",
     "DiscrepancyFactory",
     "DocumentFactory",
     "EngagementFactory",
@@ -119,6 +128,8 @@ __all__ = [
     "InvoiceFactory",
     "LeaseFactory",
     "LegalHoldFactory",
+    "MappedAttributeFactory",
+    "MappedGroupFactory",
     "MembershipFactory",
     "NotificationFactory",
     "NotificationGroupFactory",
@@ -149,6 +160,7 @@ __all__ = [
     "UnitFactory",
     "UploadLinkFactory",
     "UserFactory",
+    "UserSessionFactory",
     "WeatherAlertFactory",
     "WeatherThresholdFactory",
     "WebhookEventFactory",

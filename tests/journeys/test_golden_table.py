@@ -271,6 +271,29 @@ def test_reconcile_stripe_repairs_both_on_request(demo_banks: Sandbox) -> None:
     assert "Mismatches found: 0 (0 new)" in summary(run("reconcile_stripe"))
 
 
+def test_sync_ad(demo_banks: Sandbox) -> None:
+    acme = Firm.objects.get(slug="acme-consulting")
+    first = run("sync_ad", firm_id=acme.pk, full_sync=True)
+    assert first == (
+        f"Synchronizing users for firm: Acme Consulting (ID: {acme.pk}) [full]\n"
+        "  ✓ Updated: m.smith (email)\n"
+        "  ✓ Deactivated: old.user\n"
+        "  ✓ Created: j.doe\n"
+        "\n"
+        "Summary:\n"
+        "  Created: 1\n"
+        "  Updated: 1\n"
+        "  Deactivated: 1\n"
+        "  Reactivated: 0\n"
+        "  Conflicts: 0\n"
+        "  Unchanged: 4\n"
+    )
+    assert summary(run("sync_ad", firm_id=acme.pk, full_sync=True)) == [
+        "Created: 0", "Updated: 0", "Deactivated: 0", "Reactivated: 0", "Conflicts: 0",
+        "Unchanged: 7",
+    ]  # fmt: skip
+
+
 def test_refresh_materialized_views() -> None:
     for _ in range(2):
         assert run("refresh_materialized_views").endswith("Refreshed 3 of 3 views.\n")

@@ -34,10 +34,18 @@ def _sandbox_server() -> "Iterator[Sandbox]":
 
 
 @pytest.fixture
-def sandbox(_sandbox_server: "Sandbox", settings: Settings) -> "Iterator[Sandbox]":
+def sandbox(
+    _sandbox_server: "Sandbox", settings: Settings, tmp_path: Path
+) -> "Iterator[Sandbox]":
     """The vendors, with nothing in them; the settings' addresses lead there."""
+    from sandbox.directory import HOST
+
     _sandbox_server.reset(world=False)
     point_at(settings, _sandbox_server.url)
+    controller = _sandbox_server.directory.server
+    settings.DIRECTORY_HOSTS = {HOST: controller.address}
+    settings.DIRECTORY_CA = str(tmp_path / "sandbox-ca.pem")
+    Path(settings.DIRECTORY_CA).write_bytes(controller.authority)
     yield _sandbox_server
     _sandbox_server.reset(world=False)  # whatever still hangs is let go
 
