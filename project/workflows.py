@@ -5,10 +5,12 @@ from datetime import time
 
 from apps.calendars.actions import Action, Work, WorkflowReason
 from apps.calendars.services import tell_attendees, tell_organiser
-from apps.core.days import DAY, local_instant, zone
+from apps.contacts.models import Contact
+from apps.core.days import DAY, Clock, local_instant, zone
 from apps.core.reports import Skip
 from apps.crm.models import Deal, DealActivity
 from apps.crm.services import plan_activity
+from apps.documents.services import request_files
 
 _IN_THE_MORNING = time(10)
 
@@ -36,8 +38,29 @@ def plan_call(work: Work) -> None:
     )
 
 
+def ask_for_files(work: Work) -> None:
+    """Ask every contact who is invited for files, one for each line of the rule's text."""
+    event = work.event
+    contacts = Contact.objects.present().filter(pk__in=event.attendees.values("contact"))
+    people = list(contacts.select_related("firm__settings").order_by("pk"))
+    if not people:
+        raise Skip(WorkflowReason.NOBODY)
+    for contact in people:
+        request_files(
+            contact=contact,
+            title=work.rule.name,
+            items=work.rule.text.splitlines(),
+            note="",
+            due_date=None,
+            remind_every_days=None,
+            requested_by=event.organiser,
+            clock=Clock(now=work.now),
+        )
+
+
 ACTIONS: Mapping[str, Action] = {
     "tell_organiser": Action("tell the organiser", tell_organiser),
     "tell_attendees": Action("tell the attendees", tell_attendees),
+    "ask_for_files": Action("ask the attendees for files", ask_for_files, needs_text=True),
     "plan_call": Action("plan a call about their deal", plan_call, needs_text=True),
 }

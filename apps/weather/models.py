@@ -1,7 +1,7 @@
 """From which weather on people are warned, and what they were warned of."""
 
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -12,6 +12,19 @@ from apps.firms.models import Firm
 from apps.leasing.models import Property
 
 PAUSE = timedelta(hours=12)  # after the last hit, and again after closing (spec D20)
+
+
+def _limit(label: str, least: int, most: int, says: str) -> "models.DecimalField[Any, Any]":
+    """Return a column with a value that may be empty, and makes sense otherwise."""
+    return models.DecimalField(
+        label,
+        max_digits=4,
+        decimal_places=1,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(least), MaxValueValidator(most)],
+        help_text=says,
+    )
 
 
 class WeatherThreshold(Dated):
@@ -26,42 +39,20 @@ class WeatherThreshold(Dated):
         related_name="weather_thresholds",
         help_text="Empty: all of the firm's.",
     )
-    heat = models.DecimalField(
-        "heat (°C)",
-        max_digits=4,
-        decimal_places=1,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(25), MaxValueValidator(60)],
-        help_text="Warn when it feels this hot. Usually 39.4 (103 °F).",
-    )
-    cold = models.DecimalField(
+    heat = _limit("heat (°C)", 25, 60, "Warn when it feels this hot. Usually 39.4 (103 °F).")
+    cold = _limit(
         "cold (°C)",
-        max_digits=4,
-        decimal_places=1,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(-70), MaxValueValidator(10)],
-        help_text="Warn when the wind makes it feel this cold. Usually -17.8 (0 °F).",
+        -70,
+        10,
+        "Warn when the wind makes it feel this cold. Usually -17.8 (0 °F).",
     )
-    wind = models.DecimalField(
+    wind = _limit(
         "wind (m/s)",
-        max_digits=4,
-        decimal_places=1,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(5), MaxValueValidator(60)],
-        help_text="Warn of wind that blows this fast all the time. Usually 17.9 (40 mph).",
+        5,
+        60,
+        "Warn of wind that blows this fast all the time. Usually 17.9 (40 mph).",
     )
-    gust = models.DecimalField(
-        "gusts (m/s)",
-        max_digits=4,
-        decimal_places=1,
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(5), MaxValueValidator(90)],
-        help_text="Warn of gusts this fast. Usually 25.9 (58 mph).",
-    )
+    gust = _limit("gusts (m/s)", 5, 90, "Warn of gusts this fast. Usually 25.9 (58 mph).")
 
     class Meta:
         constraints = [

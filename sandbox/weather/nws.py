@@ -15,10 +15,8 @@ from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request
 
-from sandbox.callbacks import Signer
-from sandbox.core import Core, Json, Vendor, current_call
-from sandbox.misbehaviour import Misbehaviour
-from sandbox.weather.places import Point, answer, no_signer, point
+from sandbox.core import Core, Json, current_call
+from sandbox.weather.places import Point, Service, answer, point
 
 __all__ = ["Nws"]
 
@@ -43,7 +41,7 @@ USUAL: Json = {
 }
 
 
-class Nws(Vendor):
+class Nws(Service):
     """What the authority warns of, and where."""
 
     name: ClassVar[str] = "nws"
@@ -78,17 +76,10 @@ class Nws(Vendor):
             self.messages = dict(kept["messages"])
             self.in_force = {id: (at[0], at[1]) for id, at in kept["in_force"].items()}
 
-    def signer(self, id: str) -> Signer:
-        return no_signer(id)
-
     def blueprint(self) -> Blueprint:
         return _routes(self)
 
     # ---- what can be done to it -------------------------------------------------------------
-
-    def misbehave(self, kind: str, *, method: str = "GET", **how: Any) -> Misbehaviour:
-        """Misbehave from now on; see ``sandbox/misbehaviour.py``."""
-        return self.core.misbehaviours.add(kind, vendor=self.name, method=method, **how)
 
     def warn(
         self,

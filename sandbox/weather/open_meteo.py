@@ -12,10 +12,8 @@ from typing import Any, ClassVar
 
 from flask import Blueprint, Response, request
 
-from sandbox.callbacks import Signer
-from sandbox.core import Core, Json, Vendor, current_call
-from sandbox.misbehaviour import Misbehaviour
-from sandbox.weather.places import Point, answer, no_signer, point
+from sandbox.core import Core, Json, current_call
+from sandbox.weather.places import Point, Service, answer, point
 
 __all__ = ["OpenMeteo"]
 
@@ -44,7 +42,7 @@ SPEEDS: dict[str, tuple[str, float]] = {
 }
 
 
-class OpenMeteo(Vendor):
+class OpenMeteo(Service):
     """The weather of the world, as far as somebody has set it."""
 
     name: ClassVar[str] = "open_meteo"
@@ -82,17 +80,10 @@ class OpenMeteo(Vendor):
             self.key = kept["key"]
             self.places = {(north, east): told for north, east, told in kept["places"]}
 
-    def signer(self, id: str) -> Signer:
-        return no_signer(id)
-
     def blueprint(self) -> Blueprint:
         return _routes(self)
 
     # ---- what can be done to it -------------------------------------------------------------
-
-    def misbehave(self, kind: str, *, method: str = "GET", **how: Any) -> Misbehaviour:
-        """Misbehave from now on; see ``sandbox/misbehaviour.py``."""
-        return self.core.misbehaviours.add(kind, vendor=self.name, method=method, **how)
 
     def set_weather(
         self, latitude: float, longitude: float, *, minutes_ago: float = 0, **values: Any

@@ -1,12 +1,14 @@
-"""What both services share: a grid on which places are found, and no callbacks."""
+"""What both services share: a grid on which places are found, and that they only answer."""
 
 from typing import Any
 
 from flask import Response, json
 
 from sandbox.callbacks import Signer
+from sandbox.core import Vendor
+from sandbox.misbehaviour import Misbehaviour
 
-__all__ = ["Point", "answer", "no_signer", "point"]
+__all__ = ["Point", "Service", "answer", "point"]
 
 Point = tuple[str, str]
 
@@ -27,6 +29,12 @@ def answer(status: int, told: Any, content_type: str = "application/json") -> Re
     return Response(body, status, content_type=f"{content_type}; charset=utf-8")
 
 
-def no_signer(id: str) -> Signer:
-    """Weather services call nobody back."""
-    raise LookupError(id)
+class Service(Vendor):
+    """A company that is asked and calls nobody back."""
+
+    def misbehave(self, kind: str, *, method: str = "GET", **how: Any) -> Misbehaviour:
+        """Misbehave from now on; see ``sandbox/misbehaviour.py``."""
+        return self.core.misbehaviours.add(kind, vendor=self.name, method=method, **how)
+
+    def signer(self, id: str) -> Signer:
+        raise LookupError(id)

@@ -3,6 +3,7 @@
 import pytest
 
 from apps.crm.models import Deal, DealActivity
+from apps.documents.models import FileRequest
 from apps.firms.models import Firm
 from apps.notifications.models import Notification
 from tests.calendars.planning import TEN, event_of, printed, rule_of, states, utc
@@ -60,6 +61,23 @@ def test_plan_a_call_about_the_newest_deal_with_somebody_there(firm: Firm) -> No
     assert call.is_automated
     newest.refresh_from_db()
     assert newest.last_activity_at is None  # a machine's plan is no attention
+
+
+def test_ask_whoever_comes_for_files(firm: Firm) -> None:
+    text = "Last year's figures\n\nThe signed order\n"
+    rule_of(firm, "Kickoff papers", action="ask_for_files", text=text)
+    event = event_of(firm)
+    alone = event_of(firm, "Alone")
+    contact = EventAttendeeFactory(event=event).contact
+    EventAttendeeFactory(event=event, contact=None, user=event.organiser)
+    assert printed(NINE)[-1] == "Summary: Executed: 1, Skipped: 1, Failed: 0"
+    asked = FileRequest.objects.get()
+    assert (asked.contact, asked.title) == (contact, "Kickoff papers")
+    assert asked.requested_by == event.organiser
+    assert list(asked.items.order_by("pk").values_list("title", flat=True)) == [
+        "Last year's figures", "The signed order"
+    ]  # fmt: skip
+    assert alone.executions.get().error == "nobody to tell"
 
 
 def test_plan_no_call_without_a_deal(firm: Firm) -> None:
