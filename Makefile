@@ -87,11 +87,19 @@ $(INSTALLED): requirements/dev.txt
 		--require-hashes -r requirements/dev.txt
 	@touch $@
 
-# The browser that tests drive comes from Debian. Elsewhere those tests say that they are left out.
+# What tests talk to that pip cannot bring: a program, and the Debian packages it is in. Where
+# one is missing its tests say that they are left out.
+COUNTERPARTS := chromium:chromium \
+	samba:samba-ad-dc,samba-ad-provision,winbind,krb5-user
+
 counterparts:
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
-		echo "Installing Chromium for the browser tests"; mkdir -p var; \
+	@missing=; for each in $(COUNTERPARTS); do \
+		command -v "$${each%%:*}" >/dev/null \
+			|| missing="$$missing $$(echo "$${each#*:}" | tr , ' ')"; \
+	done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ -n "$$missing" ]; then \
+		echo "Installing for the tests:$$missing"; mkdir -p var; \
 		{ apt-get update && DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y --no-install-recommends chromium; } >var/apt.log 2>&1 \
-		|| echo "Chromium could not be installed (var/apt.log); its tests will be left out."; \
+			apt-get install -y --no-install-recommends $$missing; } >var/apt.log 2>&1 \
+		|| echo "Could not be installed (var/apt.log); their tests will be left out."; \
 	fi

@@ -1,9 +1,9 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
-PART is ``rent`` (if nothing is said), ``fieldwork``, ``retention``, ``files``, one of the parts
-of ``money``, ``money`` for all of those, or ``all``. What each measures, and against what, is
-in docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak
-memory is its own.
+PART is ``rent`` (if nothing is said), a part of ``money``, ``people`` or ``outside``, one of
+these for all of theirs, or ``all``. What each measures, and against what, is in
+docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
+is its own.
 """
 
 import argparse
@@ -18,9 +18,13 @@ from rich.console import Console
 
 from benchmarks import (
     charges,
+    deals,
+    directory,
+    exporting,
     fieldwork,
     files,
     inbox,
+    mail,
     packages,
     reconciling,
     rent,
@@ -46,14 +50,20 @@ MONEY: dict[str, Part] = {
     "packages": packages,
     "inbox": inbox,
 }
-PARTS: dict[str, Part] = {
-    "rent": rent,
-    **MONEY,
+PEOPLE: dict[str, Part] = {
     "fieldwork": fieldwork,
+    "deals": deals,
     "retention": retention,
-    "files": files,
+    "exporting": exporting,
 }
-CHOICES = {name: {name: part} for name, part in PARTS.items()} | {"money": MONEY, "all": PARTS}
+OUTSIDE: dict[str, Part] = {"files": files, "mail": mail, "directory": directory}
+PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE}
+CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
+    "money": MONEY,
+    "people": PEOPLE,
+    "outside": OUTSIDE,
+    "all": PARTS,
+}
 
 
 def main() -> None:

@@ -25,18 +25,20 @@ TABLES = (
     "leasing_latefeeassessment",
     "fieldwork_workorderevent",
     "fieldwork_workordernote",
+    "crm_staledealalert",
     "audit_auditevent",
     "notifications_notification",
     "notifications_delivery",
 )
-# What jobs change on rows that are there: apply_late_fees, check_compliance_expiry and
-# auto_close_stale_jobs.
+# What jobs change on rows that are there: apply_late_fees, check_compliance_expiry,
+# auto_close_stale_jobs and check_stale_deals.
 CHANGED = {
     "billing_invoice": (
         *("total_minor", "late_fees_minor", "subtotal_minor", "status", "revision"),
     ),
     "fieldwork_compliancedocument": ("status", "updated_at"),
     "fieldwork_workorder": ("status", "cancel_reason", "updated_at"),
+    "crm_deal": ("is_stale", "updated_at"),
 }
 _GENERATED = {"balance_minor"}  # the database computes it
 

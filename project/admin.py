@@ -7,9 +7,10 @@ from django.http import HttpRequest
 
 # What a firm looks at daily comes first, what keeps the platform running last.
 ORDER = (
-    *("fieldwork", "leasing", "engagements", "billing", "crm", "contacts", "documents"),
-    *("notifications", "discrepancies", "webhooks", "subscriptions", "privacy"),
-    *("audit", "firms", "jobs", "auth", "django_q"),
+    *("fieldwork", "leasing", "weather", "engagements", "billing", "crm", "calendars"),
+    *("contacts", "documents", "notifications", "discrepancies", "webhooks"),
+    *("subscriptions", "privacy"),
+    *("directory", "audit", "firms", "jobs", "auth", "django_q"),
 )
 
 # Within an app by the alphabet, unless its people think in another order.

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from types import ModuleType
 
 from apps.billing import demo as billing
+from apps.calendars import demo as calendars
 from apps.contacts.models import Tombstone
 from apps.contacts.services import find_tombstones
 from apps.crm import demo as crm
+from apps.directory import demo as directory
 from apps.documents import demo as documents
 from apps.engagements import demo as engagements
 from apps.fieldwork import demo as fieldwork
@@ -16,6 +18,7 @@ from apps.leasing import demo as leasing
 from apps.notifications import demo as notifications
 from apps.privacy import demo as privacy
 from apps.subscriptions import demo as subscriptions
+from apps.weather import demo as weather
 from apps.webhooks import demo as webhooks
 
 SEEDERS: tuple[ModuleType, ...] = (
@@ -26,8 +29,11 @@ SEEDERS: tuple[ModuleType, ...] = (
     billing,
     subscriptions,
     fieldwork,
+    weather,
     crm,
+    calendars,
     documents,
+    directory,
     privacy,
     notifications,
     jobs,

@@ -66,6 +66,17 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def pairs(name: str) -> dict[str, str]:
+    """Words with what each stands for, separated by commas: ``one=that,two=this``."""
+    found = {}
+    for word in words(name):
+        key, equals, value = word.partition("=")
+        if not (key and equals and value):
+            raise ImproperlyConfigured(f"{name} must be name=value, separated by commas.")
+        found[key.strip()] = value.strip()
+    return found
+
+
 def some(name: str, known: Sequence[str]) -> list[str]:
     """Some of the words that are known, separated by commas; all of them by default."""
     chosen = words(name, ",".join(known))

@@ -1,6 +1,7 @@
 """Every type of notification, gathered as ``urls.py`` gathers routes."""
 
 from apps.billing import messages as billing
+from apps.calendars import messages as calendars
 from apps.crm import messages as crm
 from apps.discrepancies import messages as discrepancies
 from apps.documents import messages as documents
@@ -12,6 +13,7 @@ from apps.notifications import messages as notifications
 from apps.notifications.types import GroupRule, NotificationType
 from apps.privacy import messages as privacy
 from apps.subscriptions import messages as subscriptions
+from apps.weather import messages as weather
 
 TYPES: tuple[NotificationType, ...] = (
     *billing.TYPES,
@@ -19,7 +21,9 @@ TYPES: tuple[NotificationType, ...] = (
     *leasing.TYPES,
     *engagements.TYPES,
     *fieldwork.TYPES,
+    *weather.TYPES,
     *crm.TYPES,
+    *calendars.TYPES,
     *documents.TYPES,
     *discrepancies.TYPES,
     *notifications.TYPES,

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from apps.audit import personal as audit
 from apps.audit import retention as audit_retention
 from apps.billing import personal as billing
+from apps.calendars import personal as calendars
 from apps.contacts import personal as contacts
 from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
 from apps.crm import personal as crm
+from apps.directory import personal as directory
 from apps.discrepancies import personal as discrepancies
 from apps.documents import personal as documents
 from apps.documents import retention as documents_retention
@@ -25,6 +27,7 @@ from apps.privacy import personal as privacy
 from apps.privacy import retention as privacy_retention
 from apps.privacy.services import remove_file, write_journal
 from apps.subscriptions import personal as subscriptions
+from apps.weather import personal as weather
 from apps.webhooks import personal as webhooks
 from apps.webhooks import retention as webhooks_retention
 
@@ -32,6 +35,7 @@ from apps.webhooks import retention as webhooks_retention
 # comes before it.
 HOLDINGS: tuple[Holding, ...] = (
     *privacy.HOLDINGS,
+    *weather.HOLDINGS,
     *fieldwork.HOLDINGS,
     *leasing.HOLDINGS,
     *engagements.HOLDINGS,
@@ -39,6 +43,8 @@ HOLDINGS: tuple[Holding, ...] = (
     *billing.HOLDINGS,
     *documents.HOLDINGS,
     *crm.HOLDINGS,
+    *calendars.HOLDINGS,
+    *directory.HOLDINGS,
     *discrepancies.HOLDINGS,
     *webhooks.HOLDINGS,
     *notifications.HOLDINGS,

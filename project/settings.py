@@ -4,6 +4,7 @@ The embedded defaults (SQLite, a development key, a mail catcher on port 2525) s
 development. With ``NIGHTSHIFT_ENVIRONMENT=production`` the insecure ones are refused.
 """
 
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,10 @@ INSTALLED_APPS = [
     "apps.engagements",
     "apps.leasing",
     "apps.crm",
+    "apps.calendars",
+    "apps.directory",
     "apps.fieldwork",
+    "apps.weather",
     "apps.privacy",
 ]
 
@@ -178,6 +182,12 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Nightshift <nightshift@loca
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MESSAGES = "project.messages"  # every type of notification
 
+# ---- text messages --------------------------------------------------------------------
+
+TWILIO_API = env.text("TWILIO_API", "https://api.twilio.com").rstrip("/")
+SMS_TIMEOUT = env.number("SMS_TIMEOUT", 15.0)  # seconds for one answer
+SMS_SEGMENTS = env.whole("SMS_SEGMENTS", 6, least=1, most=10)  # that one message may cost
+
 # ---- banks and card networks ----------------------------------------------------------
 
 STRIPE_API = env.text("STRIPE_API", "https://api.stripe.com").rstrip("/")
@@ -190,6 +200,7 @@ GATEWAY_LIVEMODE = env.truth("GATEWAY_LIVEMODE", default=PRODUCTION)
 GATEWAY_TIMEOUT = env.number("GATEWAY_TIMEOUT", 30.0)  # seconds for one answer
 CHARGES_AT_ONCE = env.whole("CHARGES_AT_ONCE", 8, least=1)  # calls under way for one firm
 WEBHOOKS = "project.webhooks"  # who acts on which provider's events
+WORKFLOWS = "project.workflows"  # what calendars' rules can do
 WEBHOOK_RETENTION_DAYS = env.whole("WEBHOOK_RETENTION_DAYS", 90, least=1)
 SUBSCRIPTION_GRACE_DAYS = env.whole("SUBSCRIPTION_GRACE_DAYS", 7)
 RECONCILE_DAYS = env.whole("RECONCILE_DAYS", 35, least=1)  # how far back reconciling looks
@@ -197,6 +208,15 @@ BASELINE = "project.baseline"  # what a new firm is given by each app
 PERSONAL = "project.personal"  # what each app holds about people
 # Where exports wait to be downloaded. Outside of what the web server serves.
 EXPORTS_DIR = env.text("EXPORTS_DIR", str(BASE_DIR / "var" / "exports"))
+
+# ---- weather --------------------------------------------------------------------------
+
+OPEN_METEO_API = env.text("OPEN_METEO_API", "https://api.open-meteo.com").rstrip("/")
+OPEN_METEO_KEY = env.text("OPEN_METEO_KEY")  # of a subscription, at another address then
+NWS_API = env.text("NWS_API", "https://api.weather.gov").rstrip("/")
+# To whom the National Weather Service writes when we ask too much; it answers nobody else.
+WEATHER_CONTACT = env.text("WEATHER_CONTACT", parseaddr(DEFAULT_FROM_EMAIL)[1])
+WEATHER_TIMEOUT = env.number("WEATHER_TIMEOUT", 10.0)  # seconds for one answer
 
 # ---- stored files ---------------------------------------------------------------------
 
@@ -212,6 +232,12 @@ FILE_UPLOAD_HANDLERS = [
     "django.core.files.uploadhandler.TemporaryFileUploadHandler",
 ]
 DATA_UPLOAD_MAX_NUMBER_FILES = 10  # with one form
+
+# ---- directories ----------------------------------------------------------------------
+
+DIRECTORY_TIMEOUT = env.whole("DIRECTORY_TIMEOUT", 20, least=1)  # seconds for each step
+DIRECTORY_CA = env.text("DIRECTORY_CA")  # a PEM file: who signs servers' certificates, too
+DIRECTORY_HOSTS = env.pairs("DIRECTORY_HOSTS")  # where a server is reached, if not by its name
 
 # ---- static files, security -----------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Play Stripe and the Bank of Georgia on loopback until told to stop."""
+"""Play Stripe, the Bank of Georgia, Twilio, the weather and a directory until told to stop."""
 
 import argparse
 import signal
@@ -15,6 +15,12 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--port", type=int, default=12111, help="0 takes a free one")
+    parser.add_argument(
+        "--directory-port", type=int, default=0, help="of the directory; 0 takes a free one"
+    )
+    parser.add_argument(
+        "--directory-ca", type=Path, help="write here who signs the directory's certificate"
+    )
     parser.add_argument("--world", type=Path, help="what there is: fixtures/sandbox.json")
     parser.add_argument(
         "--as-of", type=date.fromisoformat, metavar="YYYY-MM-DD", help="the world's day (today)"
@@ -39,7 +45,11 @@ def main() -> None:
     )
     options = parser.parse_args()
 
-    sandbox = Sandbox(port=options.port, app_url=options.app)
+    sandbox = Sandbox(
+        port=options.port, directory_port=options.directory_port, app_url=options.app
+    )
+    if options.directory_ca:
+        options.directory_ca.write_bytes(sandbox.directory.server.authority)
     sandbox.core.mortal = True
     if options.log:
         sandbox.core.log.write_to(options.log)

@@ -45,6 +45,7 @@ class Callback:
     forged: bool = False
     status: int | None = None  # what the receiver answered last
     again: bool = True  # whether this vendor tries more than once
+    answer: str = ""  # what the receiver said last; some vendors read it
 
     def post(self) -> bool:
         """Send it once; whether it was taken."""
@@ -58,7 +59,7 @@ class Callback:
         except requests.RequestException:
             self.status = None
             return False
-        self.status = answer.status_code
+        self.status, self.answer = answer.status_code, answer.text
         answer.close()
         return 200 <= answer.status_code < 300
 

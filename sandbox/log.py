@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["Call", "Effect", "Log", "mask"]
 
-SECRET_WORDS = ("secret", "password", "token", "authorization", "cvc", "number]")
+SECRET_WORDS = ("apikey", "secret", "password", "token", "authorization", "cvc", "number]")
 MASK = "***"
 
 

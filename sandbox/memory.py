@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Memory", "Unreadable"]
 
-VERSION = 1
+VERSION = 2
 PAUSE = 1.0  # seconds between two writings
 
 
@@ -106,7 +106,8 @@ class Memory:
             core.began, core.offset = float(kept["began"]), float(kept["offset"])
             for name, vendor in vendors.items():
                 vendor.reset()
-                vendor.recall(kept["vendors"][name])
+                if name in kept["vendors"]:  # an older file knows fewer
+                    vendor.recall(kept["vendors"][name])
             core.callbacks.recall(kept["callbacks"], core, vendors)
             core.log.recall(kept["log"])
 

@@ -15,9 +15,13 @@ kind                      what the caller sees
 ``rate_limit``            nothing is done; 429 with ``retry_after`` seconds (1)
 ``malformed``             it is done and the answer is half a JSON document
 ``trickle``               it is done and the answer drips, a byte ``every`` (0.2) s, for ever
+``flood``                 the directory only: bytes without an end, as fast as they go
 ``die_before``            the process ends before doing it (only when it is one of its own)
 ``die_after``             the process ends after doing it
 ========================  ===================================================================
+
+The directory knows those that say nothing of money: its ``status`` is an LDAP result code (51,
+busy), and ``method`` is BIND, SEARCH or EXTENDED.
 
 Each applies to the requests that match ``method`` (POST; ``*`` is any), ``path`` (with ``*``)
 and ``where`` (parameters, as they are spelled on the wire: ``{"metadata[invoice]": "5"}``),
@@ -45,6 +49,7 @@ KINDS = frozenset(
         "rate_limit",
         "malformed",
         "trickle",
+        "flood",
         "die_before",
         "die_after",
     }

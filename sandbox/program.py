@@ -10,28 +10,36 @@ from typing import Any, Self
 from sandbox.bog import Bog
 from sandbox.control import add_control
 from sandbox.core import Core, Vendor
+from sandbox.directory import Directory
 from sandbox.log import Call
 from sandbox.memory import Memory
 from sandbox.server import App, Server
 from sandbox.stripe import Stripe
+from sandbox.twilio import Twilio
+from sandbox.weather import Nws, OpenMeteo
 
 __all__ = ["Sandbox"]
 
 
 class Sandbox:
-    """Every vendor on one port of loopback.
+    """Every vendor on one port of loopback, and the directory on another.
 
     with Sandbox() as sandbox:
         sandbox.stripe.add_account(secret_key="sk_test_1")
         stripe.StripeClient("sk_test_1", base_addresses={"api": sandbox.url})
     """
 
-    def __init__(self, *, port: int = 0, app_url: str = "") -> None:
+    def __init__(self, *, port: int = 0, directory_port: int = 0, app_url: str = "") -> None:
         self.core = Core()
         self.core.app_url = app_url.rstrip("/")
         self.stripe = Stripe(self.core)
         self.bog = Bog(self.core)
-        vendors: list[Vendor] = [self.stripe, self.bog]
+        self.open_meteo, self.nws = OpenMeteo(self.core), Nws(self.core)
+        self.twilio = Twilio(self.core)
+        self.directory = Directory(self.core, port=directory_port)
+        vendors: list[Vendor] = [
+            *(self.stripe, self.bog, self.twilio, self.open_meteo, self.nws, self.directory)
+        ]
         self.vendors = {vendor.name: vendor for vendor in vendors}
         self._world: tuple[Mapping[str, Any], datetime] | None = None
         self._memory: Memory | None = None
@@ -54,12 +62,14 @@ class Sandbox:
 
     def start(self) -> None:
         self._server.start()
+        self.directory.server.start()
 
     def stop(self) -> None:
         """Let go whatever hangs, stop sending, stop listening."""
         self.core.released.set()
         self.core.callbacks.stop()
         self._server.stop()
+        self.directory.server.stop()
         if self._memory:
             self._memory.save()
 

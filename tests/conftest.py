@@ -18,6 +18,12 @@ from tests.demo_world import (  # noqa: F401 - fixtures
 from tests.plugin import SCHEMA
 from tests.servers.chromium import browser, find_chromium, page  # noqa: F401 - fixtures
 from tests.servers.cluster import file_database  # noqa: F401 - a fixture
+from tests.servers.directories import (  # noqa: F401 - fixtures
+    _controller,
+    ad,
+    samba,
+    stand_in,
+)
 from tests.servers.places import folder, storage  # noqa: F401 - fixtures
 from tests.servers.s3 import _s3_server, bucket, s3  # noqa: F401 - fixtures
 from tests.servers.sandbox import (  # noqa: F401 - fixtures

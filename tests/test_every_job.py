@@ -218,7 +218,16 @@ Needed = dict[str, dict[str, Any]]
 def needed(tmp_path: Path) -> Needed:
     """What some jobs cannot do without, by their names."""
     sally = User.objects.get(username="streak_sally")
-    return {"export_user_data": {"user_id": sally.pk, "output_dir": str(tmp_path)}}
+    evergreen = Firm.objects.get(slug="evergreen-pm")
+    return {
+        "export_user_data": {"user_id": sally.pk, "output_dir": str(tmp_path)},
+        "send_notification": {
+            "to_group": "All Tenants",
+            "subject": "Water",
+            "body": "It is off on Monday.",
+            "firm_id": evergreen.pk,
+        },
+    }
 
 
 def run(job: Job, needed: Needed, **options: Any) -> None:

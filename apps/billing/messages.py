@@ -1,12 +1,8 @@
 """The words billing sends."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
-
-from django.template.defaultfilters import linebreaksbr
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from apps.billing import links
 from apps.billing.models import Invoice, PaymentAttempt
@@ -17,22 +13,9 @@ Paragraph = str | tuple[str, str]  # a sentence, or what a link says and where i
 
 
 def _letter(subject: str, *paragraphs: Paragraph) -> Words:
-    """Write the same paragraphs as text and as HTML."""
-    return Words(
-        subject,
-        "\n\n".join(
-            one if isinstance(one, str) else f"{one[0]}:\n{one[1]}" for one in paragraphs
-        ),
-        "".join(_paragraphs_in_html(paragraphs)),
-    )
-
-
-def _paragraphs_in_html(paragraphs: Sequence[Paragraph]) -> Iterator[SafeString]:
-    for one in paragraphs:
-        if isinstance(one, str):
-            yield format_html("<p>{}</p>", linebreaksbr(one))
-        else:
-            yield format_html('<p><a href="{}">{}</a></p>', one[1], one[0])
+    """Write paragraphs; a link becomes a button of the HTML."""
+    written = (one if isinstance(one, str) else f"{one[0]}:\n{one[1]}" for one in paragraphs)
+    return Words(subject, "\n\n".join(written))
 
 
 def _day(iso: str) -> str:

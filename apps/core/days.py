@@ -7,7 +7,8 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -30,6 +31,21 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: "America"
         raise Problem(f"unknown timezone '{name}'") from None
+
+
+@cache
+def _countries() -> dict[str, str]:
+    table = files("tzdata.zoneinfo").joinpath("zone.tab").read_text(encoding="utf-8")
+    rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return {row[2]: row[0] for row in rows}
+
+
+def zone_country(name: str) -> str:
+    """Return the country (ISO 3166-1 alpha-2) that a time zone is of, by the IANA's table.
+
+    Nothing for a zone of no country (``UTC``), or one that is known by an older name.
+    """
+    return _countries().get(name, "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,14 @@ _ROW_DETAIL = re.compile(
 # every access log has it.
 _SECRET_LINK = re.compile(r"/(sign|pay|files|unsubscribe)/[^/\s\"'?]+")
 
+# Some services want their key in the address, which urllib3 repeats when it asks again.
+_SECRET_PARAMETER = re.compile(r"([?&]apikey=)[^&\s\"']+")
+
 
 def discreet(text: str) -> str:
-    """Return a line without row values and without the secret part of a link."""
-    return _SECRET_LINK.sub(r"/\1/…", _ROW_DETAIL.sub(r"\1: (left out)", text))
+    """Return a line without row values, secret parts of links and keys of services."""
+    text = _SECRET_PARAMETER.sub(r"\1…", _ROW_DETAIL.sub(r"\1: (left out)", text))
+    return _SECRET_LINK.sub(r"/\1/…", text)
 
 
 class DiscreetFormatter(logging.Formatter):

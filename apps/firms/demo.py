@@ -13,10 +13,8 @@ from apps.core.days import Clock
 from apps.core.demo import World
 from apps.core.problems import Problem
 from apps.firms.models import Firm, FirmSettings, Membership, MembershipRole, Role, User
-from apps.firms.rights import staff_group
+from apps.firms.rights import STAFF_ROLES, staff_group
 from apps.firms.services.baseline import keep_for_usual
-
-_STAFF = {Role.OWNER, Role.ADMIN, Role.FACILITY_MANAGER, Role.MANAGER, Role.STAFF}
 
 
 def seed(world: World) -> None:
@@ -49,7 +47,7 @@ def add_person(
         last_name=names[1],
         email=email,
         password=world.password,
-        is_staff=bool(_STAFF.intersection(roles)),
+        is_staff=bool(STAFF_ROLES.intersection(roles)),
         timezone=firm.timezone,
     )
     active = person.get("active", True)

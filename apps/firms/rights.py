@@ -9,6 +9,9 @@ from django.db.models import Q, QuerySet
 from apps.firms.models import Membership, MembershipRole, Role, User
 
 STAFF = "Firm staff"
+STAFF_ROLES = frozenset(  # of people who work in the admin
+    {Role.OWNER, Role.ADMIN, Role.FACILITY_MANAGER, Role.MANAGER, Role.STAFF}
+)
 
 _VIEW = (
     "firms",
@@ -19,7 +22,10 @@ _VIEW = (
     "leasing",
     "engagements",
     "fieldwork",
+    "weather",
     "crm",
+    "calendars",
+    "directory",
     "privacy",
     "audit",
     "discrepancies",
@@ -33,7 +39,8 @@ _HIDDEN = (
 _CHANGE = (
     # contacts, firms, notifications, documents
     "add_contact", "change_contact", "change_firmsettings", "change_retentionpolicy",
-    "add_notificationgroup", "change_notificationgroup", "delete_notificationgroup",
+    "add_notificationpreference", "add_notificationgroup", "change_notificationgroup",
+    "delete_notificationgroup",
     "add_document", "change_document", "add_signaturerequest", "change_signaturerequest",
     "add_filerequest", "change_filerequest", "change_receivedfile",
     # leasing, engagements
@@ -51,9 +58,20 @@ _CHANGE = (
     "add_contractorprofile", "change_contractorprofile", "add_compliancerequirement",
     "change_compliancerequirement", "delete_compliancerequirement", "add_compliancedocument",
     "change_compliancedocument", "change_payoutrequest",
+    # weather
+    "add_weatherthreshold", "change_weatherthreshold", "delete_weatherthreshold",
+    "change_weatheralert",
     # crm
     "add_pipeline", "change_pipeline", "add_stage", "change_stage", "delete_stage", "add_deal",
     "change_deal", "change_dealactivity",
+    # calendars
+    "add_calendarevent", "change_calendarevent", "add_eventattendee", "change_eventattendee",
+    "delete_eventattendee", "add_workflowrule", "change_workflowrule",
+    "change_workflowexecution",
+    # directory
+    "add_directoryconnection", "change_directoryconnection", "add_mappedattribute",
+    "change_mappedattribute", "delete_mappedattribute", "add_mappedgroup", "change_mappedgroup",
+    "delete_mappedgroup", "change_directoryidentity",
     # privacy
     "add_dataexport",
     "add_contact", "change_contact", "add_property", "change_property", "add_unit",

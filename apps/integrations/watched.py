@@ -10,7 +10,7 @@ from contextlib import suppress
 from http.cookiejar import DefaultCookiePolicy
 from threading import Event, Timer
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 import requests
 import urllib3
@@ -52,6 +52,31 @@ def read_body(raw: urllib3.HTTPResponse, *, until: float, largest: int) -> bytes
 
 class TooLong(requests.RequestException):
     """An answer had more bytes than anybody asked for."""
+
+
+class Once(urllib3.Retry):
+    """Ask once more, by itself: for what may be repeated, and never of whoever is slow."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Self:
+        error = kwargs.get("error")
+        never_made = isinstance(error, urllib3.exceptions.NewConnectionError)
+        if isinstance(error, urllib3.exceptions.TimeoutError) and not never_made:
+            raise error  # or whoever is slow would be waited for twice
+        return super().increment(*args, **kwargs)
+
+
+def once(method: str) -> Once:
+    """Return the rule that a request of this method is repeated once, if that is harmless.
+
+    A connection that was never made is made again whatever the method.
+    """
+    return Once(
+        total=1,
+        allowed_methods={method},
+        status_forcelist=(502, 503, 504),
+        raise_on_status=False,
+        respect_retry_after_header=False,  # it may ask for an hour
+    )
 
 
 class WatchedAdapter(HTTPAdapter):

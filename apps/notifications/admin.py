@@ -1,19 +1,32 @@
 """What staff see of the outbox, and the groups they write to."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
-from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, ReadOnlyInline
+from apps.contacts.models import Contact
+from apps.firms.admin import (
+    FirmFilter,
+    FirmScopedAdmin,
+    ReadOnly,
+    ReadOnlyInline,
+    visible_firms,
+    who,
+)
 from apps.firms.models import Membership
+from apps.notifications import services
+from apps.notifications.forms import GroupForm, WishForm
 from apps.notifications.models import (
+    Channel,
     Delivery,
     Notification,
     NotificationGroup,
     NotificationPreference,
     Suppression,
 )
-from apps.notifications.types import registry
+from apps.notifications.types import Category, registry
 
 
 class DeliveryInline(ReadOnlyInline):
@@ -58,12 +71,45 @@ class NotificationAdmin(ReadOnly, FirmScopedAdmin[Notification]):
 
 @admin.register(NotificationPreference)
 class NotificationPreferenceAdmin(ReadOnly, FirmScopedAdmin[NotificationPreference]):
+    """What people want; staff write down what they were told, and nobody changes a row."""
+
     list_display = ("recipient_key", "channel", "category", "wanted", "firm")
     list_filter = (("firm", FirmFilter), "channel", "wanted")
     list_select_related = ("firm",)
     search_fields = ("recipient_key",)
     search_help_text = "contact:12 or user:3"
     ordering = ("-pk",)
+    fields = ("recipient_key", "channel", "category", "wanted", "created_at", "updated_at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return admin.ModelAdmin.has_add_permission(self, request)
+
+    def get_fields(
+        self, request: HttpRequest, obj: NotificationPreference | None = None
+    ) -> Any:
+        return super().get_fields(request, obj) if obj else WishForm.ASKED
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj:
+            return super().get_form(request, obj, change, **kwargs)
+        theirs = Contact.objects.present().filter(firm__in=visible_firms(request))
+        return type("OwnWishForm", (WishForm,), {"contacts": theirs})
+
+    def save_model(
+        self, request: HttpRequest, obj: NotificationPreference, form: Any, change: bool
+    ) -> None:
+        told = form.cleaned_data
+        row = services.record_consent(
+            contact=told["contact"],
+            channel=Channel(told["channel"]),
+            category=Category(told["category"]) if told["category"] else None,
+            wanted=told["wanted"],
+            how=told["how"],
+            actor=who(request),
+        )
+        obj.pk, obj.recipient_key = row.pk, row.recipient_key
 
 
 @admin.register(Suppression)
@@ -82,5 +128,6 @@ class NotificationGroupAdmin(FirmScopedAdmin[NotificationGroup]):
     list_select_related = ("firm",)
     search_fields = ("name",)
     ordering = ("name", "pk")
+    form = GroupForm
     autocomplete_fields = ("firm", "members")
     fields = ("firm", "name", "kind", "rule", "members")

@@ -1,10 +1,10 @@
 """Which channels there are, who serves them, and what is special about each.
 
-Text messages have their facts here and no sender yet: a channel without a sender is not
-available, so nothing is ever planned for it. Registering one is all it takes.
+Text messages need an account of the firm's own at the carrier: for a firm without one, none
+is ever planned.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from apps.contacts.models import Contact
@@ -12,6 +12,7 @@ from apps.firms.models import User
 from apps.notifications.email import EmailSender
 from apps.notifications.models import Channel
 from apps.notifications.sending import Sender
+from apps.notifications.sms import SmsSender, firms_with_sms
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,19 @@ FACTS: Mapping[Channel, Facts] = {
     Channel.IN_APP: Facts(),
 }
 
-SENDERS: Mapping[Channel, Callable[[], Sender]] = {Channel.EMAIL: EmailSender}
+SENDERS: Mapping[Channel, Callable[[], Sender]] = {
+    Channel.EMAIL: EmailSender,
+    Channel.SMS: SmsSender,
+}
 
 
-def available() -> frozenset[Channel]:
-    """Return the channels that can be used at all; in-app needs nobody to send it."""
-    return frozenset({Channel.IN_APP, *SENDERS})
+def available(firm_ids: Iterable[int], wanted: Iterable[Channel]) -> set[tuple[int, Channel]]:
+    """Return which firms can use which of the channels; only about SMS somebody is asked."""
+    firms, asked = set(firm_ids), set(wanted)
+    found = {(firm, channel) for firm in firms for channel in asked - {Channel.SMS}}
+    if Channel.SMS in asked:
+        found |= {(firm, Channel.SMS) for firm in firms_with_sms(firms)}
+    return found
 
 
 def address(recipient: Contact | User, channel: Channel) -> str:

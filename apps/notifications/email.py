@@ -16,10 +16,9 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import get_template
 from django.urls import reverse
 from django.utils.encoding import punycode
-from django.utils.html import linebreaks, urlize
-from django.utils.safestring import mark_safe
 
 from apps.core.problems import Problem
+from apps.notifications.paragraphs import as_html
 from apps.notifications.sending import ChannelDown, Letter, Refused
 
 PLATFORM = "Nightshift"  # where DEFAULT_FROM_EMAIL gives no name
@@ -29,6 +28,7 @@ _BOUNCE = {550, 551, 553}
 _ENHANCED = re.compile(rb"^\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _LINE = 900  # RFC 5322 allows 998 bytes; a folded link in a header is often misread
 _ADDRESS = re.compile(r"""[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[^\s@<>()[\]\\,;:"]+""")
+_PREVIEW = 110  # characters
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CLOSING = 421  # the server ends the connection with this answer
 _TOO_BIG = 552  # the one refusal of a sender that is about the message
@@ -92,9 +92,9 @@ class EmailSender:
             reply_to=[letter.reply_to] if letter.reply_to else None,
             headers={"From": formataddr((name, sender)), **_headers(letter, link, sender)},
         )
-        body = words.html or _as_html(words.text)
+        body = words.html or as_html(words.text)
         facts = {"sender": name, "locale": firm.locale, "subject": words.subject}
-        facts |= {"body": body, "unsubscribe": link}
+        facts |= {"body": body, "unsubscribe": link, "preview": _preview(words.text)}
         page = get_template("notifications/email.html").render(facts)
         message.attach_alternative(page, "text/html")
         return message
@@ -184,9 +184,9 @@ def _headers(letter: Letter, link: str, sender: str) -> dict[str, str]:
         "Auto-Submitted": "auto-generated",
     }
     if link:
-        mailbox = letter.reply_to or sender
+        # To the platform's own mailbox, which is read by a program (services/bounces.py).
         subject = quote(f"unsubscribe {letter.unsubscribe}")
-        headers["List-Unsubscribe"] = f"<{link}>, <mailto:{mailbox}?subject={subject}>"
+        headers["List-Unsubscribe"] = f"<{link}>, <mailto:{sender}?subject={subject}>"
         headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return headers
 
@@ -214,11 +214,9 @@ def _header(name: str, value: str) -> str:
     return f"{name}: {encoded}"
 
 
-def _as_html(text: str) -> str:
-    """Return plain text as paragraphs, escaped, with its addresses as links."""
-    if "://" in text:
-        return mark_safe(linebreaks(urlize(text, autoescape=True)))  # noqa: S308 - escaped there
-    return mark_safe(linebreaks(text, autoescape=True))  # noqa: S308 - escaped there
+def _preview(text: str) -> str:
+    """Return what a list of messages shows beside the subject: how the text begins."""
+    return " ".join(text[: 3 * _PREVIEW].split())[:_PREVIEW]
 
 
 def _refuse_breaks(value: str) -> None:

@@ -11,7 +11,7 @@ from apps.notifications.types import Category, NotificationType, Words
 
 def _general_message(notifications: Sequence[Notification]) -> Words:
     facts = notifications[0].context
-    return Words(facts["subject"], facts["text"])
+    return Words(facts["subject"], facts["text"], short=facts["text"])
 
 
 GENERAL_MESSAGE = NotificationType(
@@ -40,4 +40,17 @@ FIRM_PROVISIONED = NotificationType(
     "firm_provisioned", Category.TRANSACTIONAL, _welcome, from_platform=True
 )
 
-TYPES: tuple[NotificationType, ...] = (GENERAL_MESSAGE, FIRM_PROVISIONED)
+
+def _text_received(notifications: Sequence[Notification]) -> Words:
+    (notification,) = notifications
+    facts = notification.context
+    return Words(
+        subject=f"A text message from {facts['from']}",
+        text=f"{facts['text']}\n\nSent from {facts['number']}. Answers to this e-mail do not "
+        "reach them.\n",
+    )
+
+
+TEXT_RECEIVED = NotificationType("text_received", Category.OPERATIONAL, _text_received)
+
+TYPES: tuple[NotificationType, ...] = (GENERAL_MESSAGE, TEXT_RECEIVED, FIRM_PROVISIONED)

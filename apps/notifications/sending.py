@@ -1,7 +1,7 @@
 """What a way of sending must offer, and how it says no.
 
-One class per channel (``apps.notifications.email``; text messages later); which channel is
-served by which is in ``apps.notifications.channels``.
+One class per channel (``apps.notifications.email``, ``apps.notifications.sms``); which
+channel is served by which is in ``apps.notifications.channels``.
 """
 
 from dataclasses import dataclass
@@ -45,8 +45,9 @@ class Sender(Protocol):
 class Refused(Problem):
     """This message was not taken.
 
-    ``final``: it never will be. ``bounced``: because there is no such address.
-    ``broken``: the connection went in the middle, and whether it was taken is unknown.
+    ``final``: it never will be. ``bounced``: because there is no such address;
+    ``opted_out``: because the recipient told the provider to stop. ``broken``: the connection
+    went in the middle, and whether it was taken is unknown.
     """
 
     def __init__(
@@ -55,13 +56,22 @@ class Refused(Problem):
         *,
         final: bool = False,
         bounced: bool = False,
+        opted_out: bool = False,
         broken: bool = False,
     ) -> None:
         super().__init__(reason)
-        self.final = final or bounced
+        self.final = final or bounced or opted_out
         self.bounced = bounced
+        self.opted_out = opted_out
         self.broken = broken
 
 
 class ChannelDown(Problem):
-    """Nothing can be sent on this channel at the moment; the message was not handed over."""
+    """Nothing can be sent on this channel at the moment; the message was not handed over.
+
+    With ``firm_id`` this is so for one firm, and the others' messages go out.
+    """
+
+    def __init__(self, reason: str, *, firm_id: int | None = None) -> None:
+        super().__init__(reason)
+        self.firm_id = firm_id

@@ -34,12 +34,13 @@ class Words:
     """One message, ready to send: a subject line without breaks, text, and HTML if any.
 
     The HTML is the inside of the message and made with ``format_html``; a plain string is
-    escaped. Without it the text is shown.
+    escaped. Without it the text is shown. ``short`` is what an SMS says, else the subject.
     """
 
     subject: str
     text: str
     html: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True)

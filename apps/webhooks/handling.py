@@ -30,6 +30,17 @@ class Handler(Protocol):
         """
 
 
+class Answering(Handler, Protocol):
+    """A handler of a provider that reads our answer: it acts as an event comes."""
+
+    def answer(self, event: WebhookEvent, *, clock: Clock) -> str | None:
+        """Act on an event, inside one transaction, and return what to answer.
+
+        Nothing when it concerned nobody. ``apply`` does the same for an event whose first
+        try ended in an error; then there is nobody to answer.
+        """
+
+
 def handlers() -> dict[str, Handler]:
     """Return who acts on which provider's events (``settings.WEBHOOKS``)."""
     found: dict[str, Handler] = import_module(settings.WEBHOOKS).HANDLERS

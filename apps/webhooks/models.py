@@ -1,4 +1,4 @@
-"""Our accounts at payment providers, and the one signed inbox for what they tell us."""
+"""Our accounts at outside providers, and the one signed inbox for what they tell us."""
 
 import uuid
 from datetime import datetime
@@ -16,12 +16,15 @@ class GatewayAccount(Dated):
 
     ``credentials`` by provider: Stripe ``secret_key`` and ``webhook_secret``; the Bank of
     Georgia ``client_id``, ``client_secret`` and ``public_key`` (a second one,
-    ``next_public_key``, while the bank changes keys).
+    ``next_public_key``, while the bank changes keys); Twilio ``account_sid``, ``auth_token``
+    and ``sender``; a mail server that passes on bounces ``webhook_secret``.
     """
 
     class Provider(models.TextChoices):
         STRIPE = "stripe", "Stripe"
         BOG = "bog", "Bank of Georgia"
+        TWILIO = "twilio", "Twilio"
+        MAIL = "mail", "Mail server"
 
     class Status(models.TextChoices):
         ACTIVE = "active"

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -31,13 +32,31 @@ def inbox(request: HttpRequest, provider: str, key: UUID | None = None) -> HttpR
     """Take in an event; 200 also for one that has been here before."""
     now = timezone.now()
     try:
-        services.receive(
-            provider=provider, key=key, raw=_body(request), headers=request.headers, now=now
+        event = services.receive(
+            provider=provider,
+            key=key,
+            raw=_body(request),
+            path=request.get_full_path(),
+            headers=request.headers,
+            now=now,
         )
     except Refused as refused:
         services.count_refusal(provider=provider, reason=refused.reason, now=now)
         return _answer("Refused.", ANSWERS[refused.reason])
+    if provider in ANSWERED:
+        words = services.act_at_once(event=event) if event else ""
+        return HttpResponse(ANSWERED[provider](words), content_type="text/xml; charset=utf-8")
     return _answer("Received.", 200)
+
+
+def _twiml(words: str) -> str:
+    """Return what Twilio reads: a text message to answer with, or none."""
+    message = format_html("<Message>{}</Message>", words) if words else ""
+    return f'<?xml version="1.0" encoding="UTF-8"?><Response>{message}</Response>'
+
+
+# Who reads the answer: their events are acted on at once.
+ANSWERED = {"twilio": _twiml}
 
 
 def _body(request: HttpRequest) -> bytes:

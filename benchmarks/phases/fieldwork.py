@@ -1,7 +1,7 @@
 """Papers that expire and jobs on which nothing happens, in phases."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 from django.contrib.auth.hashers import make_password
 
@@ -9,13 +9,9 @@ from apps.contacts.models import Contact
 from apps.core.batches import batched
 from apps.fieldwork.models import ComplianceDocument, ContractorProfile, WorkOrder
 from apps.firms.models import Firm, Membership, MembershipRole, Role, User
-from benchmarks import rows
-from benchmarks.phases.measuring import Figures, migrate, run_job
+from benchmarks.phases.measuring import Figures, migrate
+from benchmarks.phases.upkeep import NOW, TODAY
 from benchmarks.world import make_firms
-
-NOW = datetime(2025, 6, 15, 18, tzinfo=UTC)  # a Sunday
-TODAY = NOW.date()
-JOBS = ("check_compliance_expiry", "auto_close_stale_jobs")
 
 
 def world(size: int) -> Figures:
@@ -31,23 +27,6 @@ def world(size: int) -> Figures:
     for number, batch in enumerate(batched(range(size))):
         _contract(firms[number % len(firms)], batch)
     return {}
-
-
-def job(name: str) -> Figures:
-    """Run a job, and note where its rows begin."""
-    rows.remember()
-    forced = {"force": True} if name == "auto_close_stale_jobs" else {}
-    return run_job(name, at=NOW.isoformat(), **forced)
-
-
-def again(name: str) -> Figures:
-    """Run a job that has nothing left to do."""
-    return run_job(name, at=NOW.isoformat())
-
-
-def floor() -> Figures:
-    """Delete what the job wrote and write the same rows by hand-written SQL."""
-    return rows.write_again()
 
 
 # ---- what there is ------------------------------------------------------------------------

@@ -18,7 +18,7 @@ OLD = MOMENT - timedelta(days=400)  # too old for either policy, too young for a
 DAYS = {"audit_logs": 365, "emails": 90}
 CONTACTS = 1_000
 
-_NUMBERS = """
+NUMBERS = """
     WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})
 """
 _EVENTS = """
@@ -29,7 +29,7 @@ _EVENTS = """
         '{{"fee": "$75.00", "base": "$1500.00"}}', 'Five days late', %s
     FROM n
 """
-_MESSAGES = """
+MESSAGES = """
     INSERT INTO notifications_notification
         (firm_id, type, recipient_contact_id, recipient_key, dedupe_key, subject_type,
         subject_id, context, status, created_at, updated_at)
@@ -101,12 +101,12 @@ def _delete(data_type: str) -> None:
 
 
 def _make(data_type: str, firm: Firm, count: int, at: datetime, tag: str) -> None:
-    numbers = _NUMBERS.format(count=count)
+    numbers = NUMBERS.format(count=count)
     if data_type == "audit_logs":
         _execute(_EVENTS.format(numbers=numbers), firm.pk, at)
         return
     first = firm.contacts.earliest("pk").pk
-    text = _MESSAGES.format(numbers=numbers, contacts=CONTACTS, tag=tag)
+    text = MESSAGES.format(numbers=numbers, contacts=CONTACTS, tag=tag)
     _execute(text, firm.pk, first, at, at)
 
 

@@ -13,6 +13,7 @@ from project.demo.processes import Processes, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OPERATOR = "operator"
+DIRECTORY = "dc1.directory.example"  # as the demo firm knows its controller
 
 
 def main() -> int:
@@ -35,7 +36,7 @@ def night() -> int:
     with tempfile.TemporaryDirectory(prefix="nightshift-") as folder:
         os.environ["DATABASE_URL"] = f"sqlite:///{folder}/night.sqlite3"
         with mail.catcher(Path(folder) / "mail") as caught, Processes() as processes:
-            _settle_environment(caught, Path(folder), free_port(8000), free_port(12111))
+            _settle_environment(caught, Path(folder), free_port(8000))
             _prepare()
             _start(processes)
             return _play(caught)
@@ -45,7 +46,7 @@ def run(port: int) -> int:
     """Play the first night on the development database, then serve until Ctrl-C."""
     with mail.catcher(ROOT / "var" / "mail") as caught, Processes() as processes:
         port = free_port(port)
-        _settle_environment(caught, ROOT / "var", port, free_port(12111))
+        _settle_environment(caught, ROOT / "var", port)
         _prepare()
         # The database outlives this process, so what the sandbox charged has to as well.
         _start(processes, "--state", "var/sandbox.json", "--since", _seeded_at())
@@ -54,15 +55,13 @@ def run(port: int) -> int:
         return processes.wait()
 
 
-def _settle_environment(
-    caught: mail.Caught, folder: Path, port: int, sandbox_port: int
-) -> None:
+def _settle_environment(caught: mail.Caught, folder: Path, port: int) -> None:
     """Point the processes that follow, and this one, at each other and at the stand-ins.
 
-    Nothing of the demo reaches the outside: mail is caught, the sandbox plays the banks, and
-    files are stored below ``folder``.
+    Nothing of the demo reaches the outside: mail is caught, the sandbox plays the banks, the
+    weather and a directory, files are stored below ``folder``.
     """
-    sandbox = f"http://127.0.0.1:{sandbox_port}"
+    sandbox = f"http://127.0.0.1:{free_port(12111)}"
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "NIGHTSHIFT_ENVIRONMENT": "development",
@@ -72,6 +71,11 @@ def _settle_environment(
         "STRIPE_API": sandbox,
         "BOG_API": f"{sandbox}/bog/payments/v1",
         "BOG_TOKENS": f"{sandbox}/bog/token",
+        "OPEN_METEO_API": f"{sandbox}/open-meteo",
+        "NWS_API": f"{sandbox}/nws",
+        "TWILIO_API": sandbox,
+        "DIRECTORY_HOSTS": f"{DIRECTORY}=127.0.0.1:{free_port(12636)}",
+        "DIRECTORY_CA": str(folder / "directory-ca.pem"),
         "CLUSTER_POLL": "0.05",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "CLUSTER_LOG_LEVEL": os.environ.get("CLUSTER_LOG_LEVEL", "WARNING"),
@@ -86,6 +90,8 @@ def _start(processes: Processes, *memory: str) -> None:
     site, sandbox = urlsplit(os.environ["SITE_URL"]), urlsplit(os.environ["STRIPE_API"])
     processes.start(
         "sandbox", "-m", "sandbox", "--port", str(sandbox.port),
+        "--directory-port", os.environ["DIRECTORY_HOSTS"].rpartition(":")[2],
+        "--directory-ca", os.environ["DIRECTORY_CA"],
         "--world", "fixtures/sandbox.json", "--app", site.geturl(), *memory,
     )  # fmt: skip
     processes.start(

@@ -18,7 +18,8 @@ WRITTEN = ["contacts.contact", "leasing.property", "leasing.unit", "leasing.leas
 WRITTEN += ["leasing.propertybillingconfig", "leasing.rewardconfiguration"]
 WRITTEN += ["fieldwork.workorder", "fieldwork.contractorprofile"]
 WRITTEN += ["fieldwork.compliancerequirement", "fieldwork.compliancedocument"]
-WRITTEN += ["engagements.engagement", "crm.pipeline", "crm.deal"]
+WRITTEN += ["engagements.engagement", "crm.pipeline", "crm.deal", "weather.weatherthreshold"]
+WRITTEN += ["calendars.calendarevent", "calendars.workflowrule"]
 WRITTEN += ["notifications.notificationgroup", "documents.document"]
 
 

@@ -30,7 +30,6 @@ READ_ONLY = [
     "leasing.rentperiod",
     "leasing.rewardgrant",
     "notifications.notification",
-    "notifications.notificationpreference",
     "notifications.suppression",
     "privacy.retentionrun",
     "webhooks.webhookevent",

@@ -111,6 +111,12 @@ def furnish(name: str) -> Firm:
         stale_since=date(2025, 3, 15),
     )
     make.DealActivityFactory(deal=deal, note=f"{name} note")
+    meeting = make.CalendarEventFactory(
+        firm=firm, title=f"{name} kickoff", category=f"{name} meeting", organiser=member.user
+    )
+    make.EventAttendeeFactory(event=meeting, contact=contact)
+    prep = make.WorkflowRuleFactory(firm=firm, name=f"{name} prep", text=f"{name} text")
+    make.WorkflowExecutionFactory(event=meeting, rule=prep)
     make.StaleDealAlertFactory(deal=deal)
     make.PaymentAttemptFactory(invoice=invoice, status="declined")
     payment = make.PaymentFactory(account=lease.account, note=f"{name} check")
@@ -126,6 +132,8 @@ def furnish(name: str) -> Firm:
     )
     make.BillingConfigFactory(property=home)
     make.AssessmentFactory(invoice=invoice)
+    make.WeatherThresholdFactory(property=home, heat="35.0")
+    make.WeatherAlertFactory(property=home, name=f"{name} heat")
     painter = make.ContractorFactory(contact=contact)
     make.ComplianceRequirementFactory(firm=firm, doc_type=f"{name} licence", mandatory=False)
     make.ComplianceDocumentFactory(contractor=painter, doc_type=f"{name} licence")
@@ -156,6 +164,12 @@ def furnish(name: str) -> Firm:
         ),
         reason=f"{name} reason",
     )
+    directory = make.DirectoryConnectionFactory(firm=firm, servers=f"dc1.{name}.example")
+    make.DirectoryIdentityFactory(
+        connection=directory, user=member.user, sam_account_name=f"{name}-account"
+    )
+    make.MappedAttributeFactory(connection=directory)
+    make.MappedGroupFactory(connection=directory)
     make.DiscrepancyFactory(firm=firm, label=f"{name} invoice", subject_key=f"pi_{name}")
     make.ReconciliationRunFactory(firm=firm)
     make.SmsConsentFactory(firm=firm, recipient_key=f"{name}:1")

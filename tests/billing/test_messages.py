@@ -4,6 +4,7 @@ from bs4 import BeautifulSoup
 
 from apps.billing.messages import COLLECTING_FAILED
 from apps.notifications.models import Notification
+from apps.notifications.paragraphs import as_html
 
 
 def test_a_list_stands_on_lines_of_its_own() -> None:
@@ -17,6 +18,6 @@ def test_a_list_stands_on_lines_of_its_own() -> None:
         "• INV-2, $500.00, Ada <Ltd>: declined",
     ]
     assert words.text.startswith("\n".join(lines))
-    first = BeautifulSoup(words.html, "html.parser").p
+    first = BeautifulSoup(as_html(words.text), "html.parser").p
     assert first is not None
     assert list(first.stripped_strings) == lines

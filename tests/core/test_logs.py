@@ -69,5 +69,10 @@ def test_leave_out_rows_in_messages_too() -> None:
     assert text == "could not save:\nDETAIL: (left out)"
 
 
+def test_leave_out_the_key_in_an_address() -> None:
+    text = written(None, 'GET "/v1/forecast?latitude=1&apikey=secret&timezone=GMT" 200')
+    assert text == 'GET "/v1/forecast?latitude=1&apikey=…&timezone=GMT" 200'
+
+
 def test_leave_ordinary_lines_alone() -> None:
     assert written(None, "12 rows; LINE 1 is fine") == "12 rows; LINE 1 is fine"

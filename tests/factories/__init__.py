@@ -1,11 +1,23 @@
 """Rows to test with: the least that makes sense, everything else said by the test."""
 
+from tests.factories.calendars import (
+    CalendarEventFactory,
+    EventAttendeeFactory,
+    WorkflowExecutionFactory,
+    WorkflowRuleFactory,
+)
 from tests.factories.crm import (
     DealActivityFactory,
     DealFactory,
     PipelineFactory,
     StageFactory,
     StaleDealAlertFactory,
+)
+from tests.factories.directory import (
+    DirectoryConnectionFactory,
+    DirectoryIdentityFactory,
+    MappedAttributeFactory,
+    MappedGroupFactory,
 )
 from tests.factories.documents import DocumentFactory, FileFactory
 from tests.factories.engagements import EngagementFactory, EngagementPeriodFactory
@@ -52,6 +64,7 @@ from tests.factories.people import (
     FirmSettingsFactory,
     MembershipFactory,
     UserFactory,
+    UserSessionFactory,
 )
 from tests.factories.privacy import (
     DataExportFactory,
@@ -78,6 +91,7 @@ from tests.factories.requests import (
     UploadLinkFactory,
 )
 from tests.factories.subscriptions import PaymentOrderFactory, PlanFactory, SubscriptionFactory
+from tests.factories.weather import WeatherAlertFactory, WeatherThresholdFactory
 
 __all__ = [
     "PASSWORD",
@@ -85,6 +99,7 @@ __all__ = [
     "AuditEventFactory",
     "BillingAccountFactory",
     "BillingConfigFactory",
+    "CalendarEventFactory",
     "ComplianceDocumentFactory",
     "ComplianceRequirementFactory",
     "ContactFactory",
@@ -93,6 +108,8 @@ __all__ = [
     "DealActivityFactory",
     "DealFactory",
     "DeliveryFactory",
+    "DirectoryConnectionFactory",
+    "DirectoryIdentityFactory",
     "DiscrepancyFactory",
     "DocumentFactory",
     "EngagementFactory",
@@ -101,6 +118,7 @@ __all__ = [
     "ErasureRequestFactory",
     "ErasureStepFactory",
     "EstimateFactory",
+    "EventAttendeeFactory",
     "FileFactory",
     "FileRequestFactory",
     "FileRequestItemFactory",
@@ -110,6 +128,8 @@ __all__ = [
     "InvoiceFactory",
     "LeaseFactory",
     "LegalHoldFactory",
+    "MappedAttributeFactory",
+    "MappedGroupFactory",
     "MembershipFactory",
     "NotificationFactory",
     "NotificationGroupFactory",
@@ -140,8 +160,13 @@ __all__ = [
     "UnitFactory",
     "UploadLinkFactory",
     "UserFactory",
+    "UserSessionFactory",
+    "WeatherAlertFactory",
+    "WeatherThresholdFactory",
     "WebhookEventFactory",
     "WorkOrderEventFactory",
     "WorkOrderFactory",
     "WorkOrderNoteFactory",
+    "WorkflowExecutionFactory",
+    "WorkflowRuleFactory",
 ]

@@ -1,13 +1,23 @@
 """People, their firms and their contacts."""
 
+from datetime import timedelta
 from typing import Any
 
 import factory
 from django.contrib.auth.hashers import make_password
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from apps.contacts.models import Contact
-from apps.firms.models import Firm, FirmSettings, Membership, MembershipRole, Role, User
+from apps.firms.models import (
+    Firm,
+    FirmSettings,
+    Membership,
+    MembershipRole,
+    Role,
+    User,
+    UserSession,
+)
 
 PASSWORD = "correct-horse-battery"
 
@@ -53,6 +63,16 @@ class MembershipFactory(DjangoModelFactory[Membership]):
     def roles(obj: Membership, create: bool, extracted: Any, **_: Any) -> None:  # noqa: N805
         for role in extracted or [Role.ADMIN]:
             MembershipRole.objects.create(firm=obj.firm, membership=obj, role=role)
+
+
+class UserSessionFactory(DjangoModelFactory[UserSession]):
+    class Meta:
+        model = UserSession
+
+    user = factory.SubFactory(UserFactory)
+    session_key = factory.Sequence(lambda n: f"session{n}")
+    last_activity_at = factory.LazyFunction(timezone.now)
+    expires_at = factory.LazyAttribute(lambda o: o.last_activity_at + timedelta(days=1))
 
 
 class ContactFactory(DjangoModelFactory[Contact]):

@@ -8,6 +8,7 @@ from django.db.models import Count, Sum
 
 from apps.billing.models import Invoice, InvoiceLine, Payment
 from apps.billing.services import find_inconsistencies
+from apps.calendars.models import WorkflowExecution
 from apps.crm.models import Deal, DealActivity
 from apps.crm.staleness import Staleness
 from apps.documents.models import Document, FileRequest, SignatureRequest
@@ -22,6 +23,7 @@ from apps.integrations.storage import get_storage
 from apps.leasing.models import Lease, Property, RewardConfiguration, Unit
 from apps.notifications.models import NotificationGroup
 from apps.notifications.services import members_of
+from apps.weather.models import WeatherAlert
 
 pytestmark = [
     pytest.mark.django_db,
@@ -125,6 +127,22 @@ def test_has_the_field_work() -> None:
     assert ComplianceDocument.objects.count() == 11
     assert PayoutRequest.objects.count() == 8
     assert Invoice.objects.filter(kind="work").count() == 6
+
+
+def test_has_three_workflows_waiting() -> None:
+    waiting = WorkflowExecution.objects.filter(firm__slug="acme-consulting")
+    rows = waiting.order_by("scheduled_for").values_list("rule__name", "status")
+    assert list(rows) == [
+        ("Meeting prep", "pending"), ("Workshop follow-up", "pending"),
+        ("Meeting prep", "pending"),
+    ]  # fmt: skip
+    hours = [one.scheduled_for.hour for one in waiting.order_by("scheduled_for")]
+    assert hours == [8, 11, 12]
+
+
+def test_has_a_storm_that_everybody_was_told_of() -> None:
+    alert = WeatherAlert.objects.get()
+    assert (alert.property.name, alert.kind, alert.closed_at) == ("Harbor View", "wind", None)
 
 
 def test_holds_every_rule_of_the_ledger() -> None:

@@ -12,7 +12,8 @@ from django.core.management import call_command
 from django_q.models import OrmQ, Task
 
 from apps.billing.models import AccountCredit, BillingAccount, Invoice, InvoiceLine
-from apps.crm.models import Deal
+from apps.calendars.models import CalendarEvent
+from apps.crm.models import Deal, DealActivity
 from apps.discrepancies.models import Discrepancy
 from apps.documents.models import SignatureRequest
 from apps.engagements.models import Engagement
@@ -122,6 +123,24 @@ def test_calculate_rewards() -> None:
     )
 
 
+def test_check_weather_alerts(demo_banks: Sandbox) -> None:
+    first = run("check_weather_alerts")
+    assert first == (
+        "Checking weather alerts...\n"
+        "  - Oak Street Duplex: skipped (no coordinates)\n"
+        "  ⚠ Maple Court: extreme heat 41.0°C (threshold 39.4°C) - alerted 5 tenants\n"
+        "  - Harbor View: high winds alert already active\n"
+        "Summary: Properties checked: 5, Alerts sent: 1, Already active: 1, Errors: 0\n"
+    )
+    told = Notification.objects.filter(type="weather_alert")
+    assert told.filter(recipient_contact__isnull=False).count() == 5
+    before = Notification.objects.count()
+    assert run("check_weather_alerts").endswith(
+        "Summary: Properties checked: 5, Alerts sent: 0, Already active: 2, Errors: 0\n"
+    )
+    assert Notification.objects.count() == before
+
+
 def test_expire_signing_links() -> None:
     assert run("expire_signing_links") == "Expired 1 signing links older than 7 days.\n"
     assert SignatureRequest.objects.filter(status="expired").count() == 1
@@ -172,6 +191,28 @@ def test_check_stale_deals() -> None:
     ]  # fmt: skip
     again = run("check_stale_deals")
     assert again == f"{start}0 newly stale, 0 recovered, 2 stale in total\n"
+
+
+def test_execute_pending_workflows() -> None:
+    kickoff, workshop, board = (
+        CalendarEvent.objects.get(title=title).pk
+        for title in ("Kickoff", "Pricing workshop", "Board review")
+    )
+    assert run("execute_pending_workflows") == (
+        "Executing pending workflows...\n"
+        f'  - Skipped Meeting prep for "Board review" (event {board}): too late\n'
+        f'  ✓ Workshop follow-up for "Pricing workshop" (event {workshop})\n'
+        f'  ✓ Meeting prep for "Kickoff" (event {kickoff})\n'
+        "Summary: Executed: 2, Skipped: 1, Failed: 0\n"
+    )
+    assert Notification.objects.filter(type="workflow_notice").count() == 1
+    call = DealActivity.objects.get(type="call", occurred_at=None)
+    assert (call.deal.title, call.is_automated) == ("Warehouse automation", True)
+    before = Notification.objects.count(), DealActivity.objects.count()
+    assert run("execute_pending_workflows").endswith(
+        "Summary: Executed: 0, Skipped: 0, Failed: 0\n"
+    )
+    assert (Notification.objects.count(), DealActivity.objects.count()) == before
 
 
 def test_send_stale_deal_reminders() -> None:
@@ -228,6 +269,29 @@ def test_reconcile_stripe_repairs_both_on_request(demo_banks: Sandbox) -> None:
     assert (foxglove.status, foxglove.paid_minor) == ("paid", 80_000)
     assert (granite.paid_minor, granite.balance_minor) == (37_500, 12_500)
     assert "Mismatches found: 0 (0 new)" in summary(run("reconcile_stripe"))
+
+
+def test_sync_ad(demo_banks: Sandbox) -> None:
+    acme = Firm.objects.get(slug="acme-consulting")
+    first = run("sync_ad", firm_id=acme.pk, full_sync=True)
+    assert first == (
+        f"Synchronizing users for firm: Acme Consulting (ID: {acme.pk}) [full]\n"
+        "  ✓ Updated: m.smith (email)\n"
+        "  ✓ Deactivated: old.user\n"
+        "  ✓ Created: j.doe\n"
+        "\n"
+        "Summary:\n"
+        "  Created: 1\n"
+        "  Updated: 1\n"
+        "  Deactivated: 1\n"
+        "  Reactivated: 0\n"
+        "  Conflicts: 0\n"
+        "  Unchanged: 4\n"
+    )
+    assert summary(run("sync_ad", firm_id=acme.pk, full_sync=True)) == [
+        "Created: 0", "Updated: 0", "Deactivated: 0", "Reactivated: 0", "Conflicts: 0",
+        "Unchanged: 7",
+    ]  # fmt: skip
 
 
 def test_refresh_materialized_views() -> None:

@@ -10,13 +10,12 @@ from apps.contacts.models import Contact
 from apps.firms.models import FirmSettings
 from apps.leasing.models import LeaseParty
 from apps.leasing.services import send_payment_reminders
-from apps.notifications.channels import SENDERS
-from apps.notifications.email import EmailSender
 from apps.notifications.models import Channel, Delivery, Notification, NotificationPreference
 from apps.notifications.services import deliver_notifications
 from tests.factories import (
     ContactFactory,
     FirmFactory,
+    GatewayAccountFactory,
     LeaseFactory,
     PropertyFactory,
     SmsConsentFactory,
@@ -57,17 +56,13 @@ def test_tells_a_renter_who_has_not_heard_of_it_yet() -> None:
     assert Notification.objects.filter(recipient_contact=late_comer).count() == 1
 
 
-@pytest.fixture
-def text_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serve text messages: registering a sender is all it takes (nothing is sent here)."""
-    monkeypatch.setitem(SENDERS, Channel.SMS, EmailSender)  # type: ignore[arg-type]
-
-
 def with_phone(invoice: Invoice) -> Contact:
     contact: Contact = invoice.account.contact
     contact.phone = "+12125550123"
     contact.save()
     SmsConsentFactory(firm=contact.firm, recipient_key=f"contact:{contact.pk}")
+    if not contact.firm.gateway_accounts.exists():
+        GatewayAccountFactory(firm=contact.firm, provider="twilio")
     return contact
 
 
@@ -76,7 +71,6 @@ def channels_of(invoice: Invoice) -> set[str]:
     return set(rows.values_list("channel", flat=True))
 
 
-@pytest.mark.usefixtures("text_messages")
 def test_uses_text_messages_with_consent_and_not_after_an_opt_out() -> None:
     agreed, opted_out, never_asked = (rent(due=TENTH) for _ in range(3))
     with_phone(agreed)
@@ -84,12 +78,12 @@ def test_uses_text_messages_with_consent_and_not_after_an_opt_out() -> None:
     NotificationPreference.objects.filter(recipient_key=key).update(wanted=False)
     never_asked.account.contact.phone = "+12125550199"
     never_asked.account.contact.save()
+    GatewayAccountFactory(firm=never_asked.firm, provider="twilio")
     assert run_on(date(2025, 6, 7)) == [3]
     assert channels_of(agreed) == {"email", "sms", "in_app"}
     assert channels_of(opted_out) == channels_of(never_asked) == {"email", "in_app"}
 
 
-@pytest.mark.usefixtures("text_messages")
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [
@@ -251,7 +245,6 @@ def test_delivers_nothing_that_was_settled_meanwhile(
     assert (delivery.status, delivery.reason) == ("skipped", reason)
 
 
-@pytest.mark.usefixtures("text_messages")
 def test_prints_what_the_specification_shows(capsys: pytest.CaptureFixture[str]) -> None:
     firm = FirmFactory()
     home = PropertyFactory(firm=firm)

@@ -6,9 +6,15 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.audit.models import AuditEvent
+from apps.contacts.models import Contact
 from apps.firms.models import Firm, User
 from apps.firms.rights import staff_group
-from apps.notifications.models import Notification
+from apps.notifications.models import (
+    Notification,
+    NotificationGroup,
+    NotificationPreference,
+)
 from tests.factories import ContactFactory, FirmFactory, MembershipFactory, UserFactory
 from tests.notifications import messages
 from tests.notifications.outbox import say
@@ -90,3 +96,51 @@ def test_less_than_the_platforms_own_people(client: Client, firm: Firm) -> None:
     client.force_login(who)
     assert shown(client) == set(Notification.objects.values_list("pk", flat=True))
     assert len(shown(client)) == 3
+
+
+# ---- what staff write down ----------------------------------------------------------------
+
+WISH = reverse("admin:notifications_notificationpreference_add")
+
+
+def wish(contact: Contact, **changed: str) -> dict[str, str]:
+    told = {"contact": str(contact.pk), "channel": "sms", "category": "", "wanted": "on"}
+    return {**told, "how": "signed the form on 3 March", **changed}
+
+
+def test_a_consent_that_they_were_given_and_how(desk: Client, firm: Firm) -> None:
+    ada = ContactFactory(firm=firm)
+
+    assert desk.get(WISH).status_code == 200
+    assert desk.post(WISH, wish(ada)).status_code == 302
+    assert desk.post(WISH, wish(ada, wanted="")).status_code == 302  # and taken back
+
+    row = NotificationPreference.objects.get()
+    page = reverse("admin:notifications_notificationpreference_change", args=[row.pk])
+    assert desk.get(page).status_code == 200
+    assert desk.post(page, wish(ada)).status_code == 403
+    assert (row.firm, row.recipient_key) == (firm, f"contact:{ada.pk}")
+    assert (row.channel, row.category, row.wanted) == ("sms", "", False)
+    events = AuditEvent.objects.filter(action="notification_wish").order_by("pk")
+    assert [one.changes["wanted"] for one in events] == [True, False]
+    assert {(one.object_id, one.reason) for one in events} == {
+        (str(ada.pk), "signed the form on 3 March")
+    }
+
+
+def test_no_consent_of_another_firms_contact_or_without_saying_how(
+    desk: Client, firm: Firm
+) -> None:
+    assert desk.post(WISH, wish(ContactFactory())).status_code == 200
+    assert desk.post(WISH, wish(ContactFactory(firm=firm), how="")).status_code == 200
+    assert not NotificationPreference.objects.exists()
+
+
+def test_a_group_by_a_rule_there_is(desk: Client, firm: Firm) -> None:
+    add = reverse("admin:notifications_notificationgroup_add")
+    told = {"firm": firm.pk, "name": "Phones", "kind": "dynamic"}
+
+    assert desk.post(add, {**told, "rule": "made_up"}).status_code == 200
+    assert desk.post(add, {**told, "kind": "static", "rule": "with_phone"}).status_code == 200
+    assert desk.post(add, {**told, "rule": "with_phone"}).status_code == 302
+    assert NotificationGroup.objects.get().rule == "with_phone"

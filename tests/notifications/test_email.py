@@ -176,7 +176,7 @@ def test_can_be_unsubscribed_from_when_it_is_optional(
     assert asked is not None
     assert (asked.firm, asked.recipient_key) == (ada.firm, f"contact:{ada.pk}")
     assert asked.category == "marketing"
-    assert mailto.startswith("<mailto:office@evergreen.example?subject=unsubscribe%20")
+    assert mailto.startswith("<mailto:post@nightshift.example?subject=unsubscribe%20")
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert link[1:-1] in body(message, "plain")
     assert link[1:-1] in body(message, "html")

@@ -1,4 +1,4 @@
-"""What holds for text messages before anybody can send one (spec A10.3, A10.4, A10.6)."""
+"""What holds for text messages before they are sent (spec A10.3, A10.4, A10.6)."""
 
 from datetime import UTC, datetime
 
@@ -49,10 +49,6 @@ def test_go_to_the_phone_of_a_contact() -> None:
 
     assert channels.address(ada, Channel.SMS) == "+15550100"
     assert channels.address(UserFactory(), Channel.SMS) == ""
-
-
-def test_are_not_available_while_nobody_sends_them() -> None:
-    assert channels.available() == {Channel.EMAIL, Channel.IN_APP}
 
 
 @pytest.mark.parametrize(("hour", "reason"), [(1, Reason.QUIET_HOURS), (12, None)])

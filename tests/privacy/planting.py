@@ -32,6 +32,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "notifications.notification": {"recipient_user": None},
     "notifications.notificationgroup": {"kind": "dynamic"},
     "fieldwork.workorder": {"status": "ASSIGNED"},  # to the contractor
+    "calendars.eventattendee": {"user": None},  # a contact then
     "crm.deal": {"closed_at": None, "stale_since": None},
     "crm.dealactivity": {"cancelled_at": None},
     "crm.staledealalert": {"last_reminded_on": None},

@@ -266,11 +266,11 @@ def test_begins_anew_in_a_world_that_is_younger_than_the_file(path: Path) -> Non
     ("text", "why"),
     [
         ("", "it is damaged"),
-        ('{"version": 1, "began"', "it is damaged"),
+        ('{"version": 2, "began"', "it is damaged"),
         ("[]", "it is damaged"),
         ("{}", "it is damaged"),
-        ('{"version": 1, "began": 0, "offset": 0, "vendors": {}}', "it is damaged"),
-        ('{"version": 2}', "another version of the sandbox wrote it"),
+        ('{"version": 2, "began": 0, "offset": 0, "vendors": {}}', "it is damaged"),
+        ('{"version": 3}', "another version of the sandbox wrote it"),
     ],
 )
 def test_says_which_file_it_cannot_read(path: Path, text: str, why: str) -> None:

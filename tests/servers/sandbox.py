@@ -1,4 +1,4 @@
-"""Stripe and the Bank of Georgia for tests: the sandbox, inside this process or beside it.
+"""The outside companies for tests: the sandbox, inside this process or beside it.
 
 ``sandbox`` points the settings at one server per test process, emptied for each test.
 ``sandbox_process`` is a program of its own, which can be told to die and is spoken to by its
@@ -34,10 +34,18 @@ def _sandbox_server() -> "Iterator[Sandbox]":
 
 
 @pytest.fixture
-def sandbox(_sandbox_server: "Sandbox", settings: Settings) -> "Iterator[Sandbox]":
+def sandbox(
+    _sandbox_server: "Sandbox", settings: Settings, tmp_path: Path
+) -> "Iterator[Sandbox]":
     """The vendors, with nothing in them; the settings' addresses lead there."""
+    from sandbox.directory import HOST
+
     _sandbox_server.reset(world=False)
     point_at(settings, _sandbox_server.url)
+    controller = _sandbox_server.directory.server
+    settings.DIRECTORY_HOSTS = {HOST: controller.address}
+    settings.DIRECTORY_CA = str(tmp_path / "sandbox-ca.pem")
+    Path(settings.DIRECTORY_CA).write_bytes(controller.authority)
     yield _sandbox_server
     _sandbox_server.reset(world=False)  # whatever still hangs is let go
 
@@ -99,6 +107,9 @@ def point_at(settings: Settings, url: str) -> None:
     settings.STRIPE_API = url
     settings.BOG_API = f"{url}/bog/payments/v1"
     settings.BOG_TOKENS = f"{url}/bog/token"
+    settings.OPEN_METEO_API = f"{url}/open-meteo"
+    settings.NWS_API = f"{url}/nws"
+    settings.TWILIO_API = url
 
 
 def _end_with_parent() -> None:

@@ -294,6 +294,7 @@ def test_an_event_that_was_cleaned_up_has_no_second_effect(clerk: Clerk, age: in
                 provider="stripe",
                 key=account.key,
                 raw=raw,
+                path="/",
                 headers={"Stripe-Signature": stripe_signature(raw)},
                 now=at,
             )

@@ -30,8 +30,9 @@ def seed() -> World:
 
 def test_has_the_accounts_that_the_sandbox_knows(acme: Firm) -> None:
     world = seed()
-    assert world.made == {"gateway accounts": 3, "webhook events": 8}
-    stripe = {a.firm.slug: a.credentials for a in GatewayAccount.objects.exclude(firm=None)}
+    assert world.made == {"gateway accounts": 4, "webhook events": 8}
+    accounts = GatewayAccount.objects.filter(provider="stripe")
+    stripe = {account.firm.slug: account.credentials for account in accounts}
     assert {slug: dict(secrets) for slug, secrets in stripe.items()} == {
         "evergreen-pm": {
             "secret_key": "sk_test_demo_evergreen", "webhook_secret": "whsec_demo_evergreen"
@@ -40,6 +41,10 @@ def test_has_the_accounts_that_the_sandbox_knows(acme: Firm) -> None:
             "secret_key": "sk_test_demo_acme", "webhook_secret": "whsec_demo_acme"
         },
     }  # fmt: skip
+    (texts,) = world.fixture("sandbox")["twilio"]["accounts"]
+    account = GatewayAccount.objects.get(provider="twilio")
+    assert account.credentials["auth_token"] == texts["token"]
+    assert texts["inbound_url"] == f"/webhooks/twilio/{account.key}/"
     platform = GatewayAccount.objects.get(firm=None)
     assert platform.provider == "bog"
     assert dict(platform.credentials) == {

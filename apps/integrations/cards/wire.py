@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Self
+from typing import Any
 
 import requests
 import urllib3
@@ -11,7 +11,7 @@ from django.conf import settings
 from requests.auth import AuthBase
 
 from apps.integrations.cards import Unreachable
-from apps.integrations.watched import TooLong, WatchedAdapter, open_session, read_body
+from apps.integrations.watched import TooLong, WatchedAdapter, once, open_session, read_body
 
 LARGEST_ANSWER = 1_000_000  # bytes; a receipt has about two thousand
 
@@ -104,23 +104,5 @@ def _read(raw: urllib3.HTTPResponse, *, until: float) -> bytes:
         raise Unreachable("The bank's answer was too long.") from None
 
 
-class _Once(urllib3.Retry):
-    def increment(self, *args: Any, **kwargs: Any) -> Self:
-        error = kwargs.get("error")
-        never_made = isinstance(error, urllib3.exceptions.NewConnectionError)
-        if isinstance(error, urllib3.exceptions.TimeoutError) and not never_made:
-            raise error  # or whoever is slow would be waited for twice
-        return super().increment(*args, **kwargs)
-
-
 def _adapter(repeatable: str) -> WatchedAdapter:
-    return WatchedAdapter(
-        pool_maxsize=settings.CHARGES_AT_ONCE,
-        max_retries=_Once(
-            total=1,
-            allowed_methods={repeatable},
-            status_forcelist=(502, 503, 504),
-            raise_on_status=False,
-            respect_retry_after_header=False,  # it may ask for an hour
-        ),
-    )
+    return WatchedAdapter(pool_maxsize=settings.CHARGES_AT_ONCE, max_retries=once(repeatable))

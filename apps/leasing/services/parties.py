@@ -22,6 +22,20 @@ def renters_of(lease_ids: Iterable[int]) -> dict[int, list[Contact]]:
     return renters
 
 
+def renters_at(properties: Iterable[int], *, today: date) -> dict[int, list[Contact]]:
+    """Return who lives at properties on a day, each once: renters of leases in force."""
+    leases = Lease.objects.living().overlapping(today, today)
+    parties = Contact.objects.present().filter(
+        lease_parties__role__in=LeaseParty.RENTERS,
+        lease_parties__lease__in=leases.filter(unit__property__in=set(properties)),
+    )
+    homes: dict[int, list[Contact]] = defaultdict(list)
+    at = F("lease_parties__lease__unit__property")
+    for contact in parties.annotate(at=at).order_by("pk").distinct():
+        homes[contact.at].append(contact)  # type: ignore[attr-defined]  # annotated
+    return homes
+
+
 def renters_active_today(*, firm: Firm, today: date) -> QuerySet[Contact]:
     """Return the renters of a firm's leases in force on a day: the group *All Tenants*."""
     living = Lease.objects.living().filter(firm=firm).overlapping(today, today)

@@ -1,8 +1,10 @@
 """What happens to messages: into the outbox, out of the building, read."""
 
+from apps.notifications.services.agreeing import record_consent
+from apps.notifications.services.announcing import send_notification
 from apps.notifications.services.delivery import deliver_notifications
 from apps.notifications.services.groups import members_of
-from apps.notifications.services.inbox import mark_read
+from apps.notifications.services.inbox import SHOWN, count_unread, inbox_of, mark_read
 from apps.notifications.services.outbox import (
     NO_ADDRESS,
     Draft,
@@ -20,15 +22,20 @@ from apps.notifications.services.wishes import (
 
 __all__ = [
     "NO_ADDRESS",
+    "SHOWN",
     "Draft",
     "Planned",
+    "count_unread",
     "deliver_notifications",
+    "inbox_of",
     "mark_read",
     "members_of",
     "notify",
     "prefer",
     "read_unsubscribe_token",
     "recipient_key",
+    "record_consent",
+    "send_notification",
     "suppress",
     "unsubscribe_token",
     "welcome_owners",

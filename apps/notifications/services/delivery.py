@@ -38,8 +38,9 @@ def deliver_notifications(*, firm_id: int | None = None, dry_run: bool = False) 
     Takes every queued delivery whose time has come, also of suspended firms: what was said
     to their customers was said. A worker claims messages before it sends them; what a crash
     left half-way is resolved after 15 minutes: e-mail goes out once more under the same
-    Message-ID, a text message is marked as failed. Refused for the moment: again after 1, 5
-    and 30 minutes and 3 hours, then failed. When a channel is down its messages stay queued.
+    Message-ID, a text message is marked as failed, as is one whose answer was lost. Refused
+    for the moment: again after 1, 5 and 30 minutes and 3 hours, then failed. When a channel
+    is down its messages stay queued; a firm whose own account is down stops no other.
     """
     rows = Delivery.objects.all()
     if firm_id is not None:
@@ -60,7 +61,8 @@ def _summary(report: Report) -> list[str]:
         for name, reason in (
             ("Suppressed", Reason.SUPPRESSED),
             ("Refused", Reason.REFUSED),
-            ("No such mailbox", Reason.BOUNCED),
+            ("No such address", Reason.BOUNCED),
+            ("Unknown", Reason.UNKNOWN),
             ("Held until morning", Reason.QUIET_HOURS),
             ("Left for the next run", Reason.LEFT),
         )
@@ -118,7 +120,7 @@ class _Round:
         # The first message goes alone: when the channel is down, no other is touched.
         sizes = chain([1], repeat(PAGE)) if self.sender else repeat(AT_ONCE)
         after, ahead = Q(), set[int]()
-        while page := list(rows.filter(after)[: next(sizes)]):
+        while page := list(self._open(rows).filter(after)[: next(sizes)]):
             last = page[-1]
             at = getattr(last, order)
             after = Q(**{f"{order}__gte": at}) & (Q(**{f"{order}__gt": at}) | Q(pk__gt=last.pk))
@@ -128,6 +130,11 @@ class _Round:
             letters.know_firms([*page, *companions], self.firms)
             if page:
                 yield [*page, *companions]
+
+    def _open(self, rows: DeliveryQuerySet) -> DeliveryQuerySet:
+        """Leave out firms for which the channel has turned out to be down."""
+        down_for = self.dispatch.down_for
+        return rows.exclude(firm__in=list(down_for)) if down_for else rows
 
     def _companions(
         self, page: Sequence[Delivery], ready: DeliveryQuerySet

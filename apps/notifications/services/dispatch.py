@@ -40,6 +40,8 @@ class Dispatch:
     ) -> None:
         self.report, self.channel, self.sender, self.ends = report, channel, sender, ends
         self.down: ChannelDown | None = None
+        self.down_for: dict[int, ChannelDown] = {}  # by firm, where each has its own
+        self._unsaid: list[ChannelDown] = []
         self._broken = 0
 
     @property
@@ -59,14 +61,18 @@ class Dispatch:
         try:
             while waiting and not self.down and time.monotonic() < until:
                 self.report.pause()
-                self._send_one(waiting.popleft(), results)
+                parcel = waiting.popleft()
+                if closed := self.down_for.get(parcel.delivery.firm_id):
+                    results.put_back(parcel, down=closed)
+                else:
+                    self._send_one(parcel, results)
         finally:
             for parcel in waiting:
                 results.put_back(parcel, down=self.down)
             results.write()
-        if self.down:
-            about = Subject("notifications.channel", self.channel, self.channel.label)
-            self.report.fail(about, self.down)
+        for down in [*self._unsaid, *filter(None, [self.down])]:
+            self.report.fail(self._subject(down), down)
+        self._unsaid = []
 
     def _send_one(self, parcel: Parcel, results: "_Results") -> None:
         assert self.sender is not None
@@ -76,13 +82,32 @@ class Dispatch:
         except Refused as refused:
             results.refused(parcel, refused)
             self._broken = self._broken + 1 if refused.broken else 0
-            if self._broken >= BROKEN:
-                self.down = ChannelDown("every connection is lost")
+            if refused.broken and not channels.FACTS[self.channel].resends:
+                # Each further message could be lost for good as well.
+                firm_id = parcel.delivery.firm_id
+                self._close(ChannelDown("the connection is lost", firm_id=firm_id))
+            elif self._broken >= BROKEN:
+                self._close(ChannelDown("every connection is lost"))
         except ChannelDown as down:
             results.put_back(parcel, down=down)
-            self.down = down
+            self._close(down)
         parcel.message = None
         results.write_if_due()
+
+    def _close(self, down: ChannelDown) -> None:
+        """Send nothing more in this run, or nothing more of one firm."""
+        if down.firm_id is None:
+            self.down = down
+        else:
+            self.down_for[down.firm_id] = down
+            self._unsaid.append(down)
+
+    def _subject(self, down: ChannelDown) -> Subject:
+        name, key = str(self.channel.label), str(self.channel)
+        if down.firm_id is None:
+            return Subject("notifications.channel", key, name)
+        key, label = f"{key}:{down.firm_id}", f"{name} of firm {down.firm_id}"
+        return Subject("notifications.channel", key, label, firm_id=down.firm_id)
 
 
 @dataclass(frozen=True)
@@ -116,10 +141,12 @@ class _Results:
             return
         self._add(parcel, _Change(Delivery.Status.FAILED, str(refused)))
         if refused.bounced:
-            self._gone.append(parcel.delivery)
+            self._gone.append((parcel.delivery, Suppression.Reason.HARD_BOUNCE))
+        if refused.opted_out:
+            self._gone.append((parcel.delivery, Suppression.Reason.OPT_OUT))
         for item in parcel.crew:
             if refused.final:
-                reason = Reason.BOUNCED if refused.bounced else Reason.REFUSED
+                reason = _reason(refused)
                 item.decline(reason, f"{item.subject.label}: {reason.label} ({refused})")
                 item.tallies = [str(reason)]
             else:
@@ -152,12 +179,12 @@ class _Results:
         with transaction.atomic(durable=True):
             for change, deliveries in changes.items():
                 self._write_change(change, deliveries, now)
-            for delivery in gone:
+            for delivery, why in gone:
                 suppress(
                     firm_id=delivery.firm_id,
                     channel=self.channel,
                     address=channels.address(delivery.notification.recipient, self.channel),
-                    reason=Suppression.Reason.HARD_BOUNCE,
+                    reason=why,
                 )
             done = [change for change in changes if change.status != Delivery.Status.QUEUED]
             follow({one.notification_id for change in done for one in changes[change]}, now)
@@ -184,7 +211,7 @@ class _Results:
 
     def _empty(self) -> None:
         self._changes: dict[_Change, list[Delivery]] = defaultdict(list)
-        self._gone: list[Delivery] = []
+        self._gone: list[tuple[Delivery, Suppression.Reason]] = []
         self._messages, self._since = 0, time.monotonic()
 
     def _add(self, parcel: Parcel, change: _Change) -> None:
@@ -201,3 +228,11 @@ class _Results:
             says = f"{label}: not sent{why}, will be retried in {minutes} min"
             item.decline(Reason.WILL_BE_RETRIED, says)
             item.tallies = [str(Reason.WILL_BE_RETRIED)]
+
+
+def _reason(refused: Refused) -> Reason:
+    if refused.opted_out:
+        return Reason.OPTED_OUT
+    if refused.bounced:
+        return Reason.BOUNCED
+    return Reason.UNKNOWN if refused.broken else Reason.REFUSED

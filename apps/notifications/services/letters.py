@@ -18,6 +18,8 @@ from apps.notifications.types import NotificationType
 
 logger = logging.getLogger(__name__)
 
+_DIGITS = 18  # what fits a primary key
+
 
 @dataclass(eq=False, slots=True)
 class Parcel:
@@ -98,6 +100,18 @@ def reference(delivery: Delivery) -> str:
     apart.
     """
     return f"delivery-{delivery.pk}-{delivery.created_at.astimezone(UTC):%Y%m%d%H%M%S%f}"
+
+
+def find_by_reference(name: str, channel: Channel, *, firm_id: int | None) -> Delivery | None:
+    """Return the delivery of that name, of a firm if one is given; no other has it."""
+    parts = name.split("-")
+    if len(parts) != 3 or not parts[1].isdecimal() or len(parts[1]) > _DIGITS:
+        return None
+    found = Delivery.objects.with_recipients().filter(channel=channel, pk=int(parts[1]))
+    if firm_id is not None:
+        found = found.filter(firm=firm_id)
+    delivery = found.first()
+    return delivery if delivery and reference(delivery) == name else None
 
 
 def know_firms(deliveries: Sequence[Delivery], known: dict[int, Firm]) -> None:

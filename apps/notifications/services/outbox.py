@@ -1,6 +1,6 @@
 """Put messages into the outbox, in the transaction of what they tell about."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -109,7 +109,11 @@ def _insert(new: Mapping[Key, Draft], now: datetime) -> list[Planned]:
     if not new:
         return []
     wishes = Wishes.of((firm_id, recipient) for firm_id, _, recipient, _ in new)
-    choices = {key: _choose(draft, key[2], wishes) for key, draft in new.items()}
+    here = channels.available(
+        {draft.firm_id for draft in new.values()},
+        {channel for draft in new.values() for channel in _wanted(draft)},
+    )
+    choices = {key: _choose(draft, key[2], wishes, here) for key, draft in new.items()}
     # Sorted, or two processes could wait for each other's rows for ever.
     ordered = sorted(new)
     rows = [_row(new[key], key, choices[key][0], now) for key in ordered]
@@ -123,8 +127,12 @@ def _insert(new: Mapping[Key, Draft], now: datetime) -> list[Planned]:
     return [Planned(draft, pks[key], choices[key][0]) for key, draft in new.items()]
 
 
+def _wanted(draft: Draft) -> tuple[Channel, ...]:
+    return draft.channels or draft.type.channels
+
+
 def _choose(
-    draft: Draft, recipient: str, wishes: Wishes
+    draft: Draft, recipient: str, wishes: Wishes, here: Container[tuple[int, Channel]]
 ) -> tuple[tuple[Channel, ...], tuple[Channel, ...]]:
     """Return the channels a draft will use, and those that lack only an address.
 
@@ -132,8 +140,8 @@ def _choose(
     """
     wanted = [
         channel
-        for channel in draft.channels or draft.type.channels
-        if channel in channels.available()
+        for channel in _wanted(draft)
+        if (draft.firm_id, channel) in here
         and wishes.allow(draft.firm_id, recipient, draft.type, channel)
     ]
     reachable = [one for one in wanted if channels.reachable(draft.recipient, one)]

@@ -34,8 +34,9 @@ class Reason(TextChoices):
     QUIET_HOURS = "quiet_hours", "quiet hours"
     LEFT = "left", "left for the next run"
     WILL_BE_RETRIED = "will_be_retried", "will be retried"
-    BOUNCED = "bounced", "no such mailbox"
+    BOUNCED = "bounced", "no such address"
     REFUSED = "refused", "refused for good"
+    UNKNOWN = "unknown", "unknown whether it was sent"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from apps.webhooks.models import (
     WebhookRefusal,
 )
 from apps.webhooks.services.accounts import find_addressee
-from apps.webhooks.services.senders import SENDERS, Facts, Reason, Refused, clean, parse
+from apps.webhooks.services.senders import SENDERS, Facts, Incoming, Reason, Refused, clean
 
 MOST_BYTES = 256 * 1024  # of a body; the providers' own stay far below
 OTHER_MODE = "Its mode, test or live, is not its account's."
 
 _KEPT_HEADERS = ("Content-Type", "User-Agent", "Stripe-Signature", "Callback-Signature")
 _LONGEST_HEADER = 1000  # characters
+ASKED_FOR = "Path"  # among an event's headers: what was asked for, if it has a query
 
 _COUNT = """
     INSERT INTO webhooks_webhookrefusal (provider, reason, day, count)
@@ -32,9 +33,17 @@ Status = WebhookEvent.Status
 
 
 def receive(
-    *, provider: str, key: UUID | None, raw: bytes, headers: Mapping[str, str], now: datetime
-) -> bool:
-    """Keep an event of the account that ``key`` names; False when it has been here before.
+    *,
+    provider: str,
+    key: UUID | None,
+    raw: bytes,
+    path: str,
+    headers: Mapping[str, str],
+    now: datetime,
+) -> WebhookEvent | None:
+    """Keep an event of the account that ``key`` names; None when it has been here before.
+
+    ``path`` is what was asked for, with its query: some sign it, and tell by it.
 
     The signature is checked on the raw bytes before anything is read from them. A repeated
     event changes nothing, not even if it is repeated in the same moment. One of the other
@@ -45,9 +54,13 @@ def receive(
     account = find_addressee(provider=provider, key=key)
     if account is None:
         raise Refused(Reason.UNKNOWN_ACCOUNT)
-    sender.check(raw, headers.get(sender.header, ""), account.credentials)
-    facts = sender.read(parse(raw), raw)
-    return _keep(_event(account, facts, raw, headers, now))
+    signature = headers.get(sender.header, "")
+    sender.check(Incoming(raw, path), signature, account.credentials)
+    facts = sender.read(sender.parse(raw), raw)
+    event = _event(account, facts, raw, headers, now)
+    if "?" in path:
+        event.headers[ASKED_FOR] = clean(path)[:_LONGEST_HEADER]
+    return event if _keep(event) else None
 
 
 def count_refusal(*, provider: str, reason: Reason, now: datetime) -> None:

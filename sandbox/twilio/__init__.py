@@ -1,0 +1,5 @@
+"""Twilio's text messages, on loopback."""
+
+from sandbox.twilio.carrier import Twilio
+
+__all__ = ["Twilio"]
