@@ -28,6 +28,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "contacts.contact": {"erased_at": None},
     "billing.billingaccount": {"default_payment_method": None},  # which needs the account
     "documents.document": {"text": ""},  # a file then, which has a name
+    "documents.filerequest": {"fulfilled_at": None},
     "notifications.notification": {"recipient_user": None},
     "notifications.notificationgroup": {"kind": "dynamic"},
     "fieldwork.workorder": {"status": "ASSIGNED"},  # to the contractor
