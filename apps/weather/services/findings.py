@@ -88,17 +88,15 @@ class Lookout:
         """
         places = dict(self._places(homes))
         seen = self.weather.observe(sorted(set(places.values())))
-        warned = [home for home in homes if is_warned_officially(home.timezone)]
-        official = self.official.alerts(
-            sorted({places[home.pk] for home in warned if home.pk in places})
-        )
+        warned = {home.pk for home in homes if is_warned_officially(home.timezone)}
+        official = self.official.alerts(sorted({places[pk] for pk in warned & places.keys()}))
         open_ = _open_alerts(homes)
         limits = limits_of(homes)
         for home in homes:
             if home.pk in places:
                 place = places[home.pk]
                 yield from self._observed(home, seen[place], limits[home.pk], open_[home.pk])
-                if place in official and home in warned:
+                if home.pk in warned:
                     yield from self._announced(home, official[place], open_[home.pk])
 
     def _places(self, homes: Iterable[Property]) -> Iterator[tuple[int, Place]]:
