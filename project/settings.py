@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "apps.billing",
     "apps.subscriptions",
     "apps.documents",
+    "apps.mailbox",
     "apps.engagements",
     "apps.leasing",
     "apps.crm",
@@ -214,6 +215,8 @@ EXPORTS_DIR = env.text("EXPORTS_DIR", str(BASE_DIR / "var" / "exports"))
 IMAP_TIMEOUT = env.number("IMAP_TIMEOUT", 60.0)  # seconds for one answer
 # Whether a mail server may be inside our own network: firms type the host names.
 IMAP_PRIVATE_HOSTS = env.truth("IMAP_PRIVATE_HOSTS", default=not PRODUCTION)
+DEMO_MAIL_PORT = env.whole("DEMO_MAIL_PORT", 1143, least=1)  # the demo's mail server
+MAIL_FIRST_DAYS = env.whole("MAIL_FIRST_DAYS", 30, least=1)  # how far back at first contact
 MAIL_LARGEST = env.whole("MAIL_LARGEST_MIB", 25, least=1) * 2**20  # more: only its header
 
 # ---- weather --------------------------------------------------------------------------

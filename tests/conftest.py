@@ -11,7 +11,9 @@ from django.db import connection
 from pytest_django import Settings
 
 from tests.demo_world import (  # noqa: F401 - fixtures
+    _mailbox_server,
     demo_banks,
+    demo_post,
     demo_world,
     reference_clock,
 )
