@@ -89,7 +89,7 @@ $(INSTALLED): requirements/dev.txt
 
 # What tests talk to that pip cannot bring: a program, and the Debian packages it is in. Where
 # one is missing its tests say that they are left out.
-COUNTERPARTS := chromium:chromium \
+COUNTERPARTS := chromium:chromium dovecot:dovecot-imapd \
 	samba:samba-ad-dc,samba-ad-provision,winbind,krb5-user
 
 counterparts:

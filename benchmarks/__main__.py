@@ -24,6 +24,7 @@ from benchmarks import (
     fieldwork,
     files,
     inbox,
+    letters,
     mail,
     packages,
     reconciling,
@@ -56,7 +57,12 @@ PEOPLE: dict[str, Part] = {
     "retention": retention,
     "exporting": exporting,
 }
-OUTSIDE: dict[str, Part] = {"files": files, "mail": mail, "directory": directory}
+OUTSIDE: dict[str, Part] = {
+    "files": files,
+    "mail": mail,
+    "directory": directory,
+    "letters": letters,
+}
 PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE}
 CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
     "money": MONEY,

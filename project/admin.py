@@ -8,7 +8,7 @@ from django.http import HttpRequest
 # What a firm looks at daily comes first, what keeps the platform running last.
 ORDER = (
     *("fieldwork", "leasing", "weather", "engagements", "billing", "crm", "calendars"),
-    *("contacts", "documents", "notifications", "discrepancies", "webhooks"),
+    *("mailbox", "contacts", "documents", "notifications", "discrepancies", "webhooks"),
     *("subscriptions", "privacy"),
     *("directory", "audit", "firms", "jobs", "auth", "django_q"),
 )

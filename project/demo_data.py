@@ -15,6 +15,7 @@ from apps.fieldwork import demo as fieldwork
 from apps.firms import demo as firms
 from apps.jobs import demo as jobs
 from apps.leasing import demo as leasing
+from apps.mailbox import demo as mailbox
 from apps.notifications import demo as notifications
 from apps.privacy import demo as privacy
 from apps.subscriptions import demo as subscriptions
@@ -28,6 +29,7 @@ SEEDERS: tuple[ModuleType, ...] = (
     engagements,
     billing,
     subscriptions,
+    mailbox,
     fieldwork,
     weather,
     crm,

@@ -10,6 +10,7 @@ from apps.fieldwork import jobs as fieldwork
 from apps.jobs import jobs
 from apps.jobs.job import Job
 from apps.leasing import jobs as leasing
+from apps.mailbox import jobs as mailbox
 from apps.notifications import jobs as notifications
 from apps.privacy import jobs as privacy
 from apps.subscriptions import jobs as subscriptions
@@ -27,6 +28,7 @@ JOBS: tuple[Job, ...] = (
     *calendars.JOBS,
     *directory.JOBS,
     *documents.JOBS,
+    *mailbox.JOBS,
     *notifications.JOBS,
     *webhooks.JOBS,
     *privacy.JOBS,

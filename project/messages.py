@@ -9,6 +9,7 @@ from apps.engagements import messages as engagements
 from apps.fieldwork import messages as fieldwork
 from apps.leasing import messages as leasing
 from apps.leasing.services.parties import renters_active_today
+from apps.mailbox import messages as mailbox
 from apps.notifications import messages as notifications
 from apps.notifications.types import GroupRule, NotificationType
 from apps.privacy import messages as privacy
@@ -25,6 +26,7 @@ TYPES: tuple[NotificationType, ...] = (
     *crm.TYPES,
     *calendars.TYPES,
     *documents.TYPES,
+    *mailbox.TYPES,
     *discrepancies.TYPES,
     *notifications.TYPES,
     *privacy.TYPES,

@@ -21,6 +21,8 @@ from apps.firms import retention as firms_retention
 from apps.jobs import personal as jobs
 from apps.leasing import personal as leasing
 from apps.leasing import retention as leasing_retention
+from apps.mailbox import personal as mailbox
+from apps.mailbox import retention as mailbox_retention
 from apps.notifications import personal as notifications
 from apps.notifications import retention as notifications_retention
 from apps.privacy import personal as privacy
@@ -39,6 +41,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *fieldwork.HOLDINGS,
     *leasing.HOLDINGS,
     *engagements.HOLDINGS,
+    *mailbox.HOLDINGS,
     *subscriptions.HOLDINGS,
     *billing.HOLDINGS,
     *documents.HOLDINGS,
@@ -56,6 +59,7 @@ HOLDINGS: tuple[Holding, ...] = (
 
 EXPIRIES: tuple[Expiry, ...] = (
     *notifications_retention.EXPIRIES,
+    *mailbox_retention.EXPIRIES,
     *documents_retention.EXPIRIES,
     *audit_retention.EXPIRIES,
     *webhooks_retention.EXPIRIES,
@@ -65,6 +69,7 @@ EXPIRIES: tuple[Expiry, ...] = (
 NEEDS: tuple[Need, ...] = (
     *fieldwork_retention.NEEDS,
     *leasing_retention.NEEDS,
+    *mailbox_retention.NEEDS,
     *privacy_retention.NEEDS,
 )
 

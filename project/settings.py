@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "apps.billing",
     "apps.subscriptions",
     "apps.documents",
+    "apps.mailbox",
     "apps.engagements",
     "apps.leasing",
     "apps.crm",
@@ -209,6 +210,15 @@ PERSONAL = "project.personal"  # what each app holds about people
 # Where exports wait to be downloaded. Outside of what the web server serves.
 EXPORTS_DIR = env.text("EXPORTS_DIR", str(BASE_DIR / "var" / "exports"))
 
+# ---- firms' mailboxes -----------------------------------------------------------------
+
+IMAP_TIMEOUT = env.number("IMAP_TIMEOUT", 60.0)  # seconds for one answer
+# Whether a mail server may be inside our own network: firms type the host names.
+IMAP_PRIVATE_HOSTS = env.truth("IMAP_PRIVATE_HOSTS", default=not PRODUCTION)
+DEMO_MAIL_PORT = env.whole("DEMO_MAIL_PORT", 1143, least=1)  # the demo's mail server
+MAIL_FIRST_DAYS = env.whole("MAIL_FIRST_DAYS", 30, least=1)  # how far back at first contact
+MAIL_LARGEST = env.whole("MAIL_LARGEST_MIB", 25, least=1) * 2**20  # more: only its header
+
 # ---- weather --------------------------------------------------------------------------
 
 OPEN_METEO_API = env.text("OPEN_METEO_API", "https://api.open-meteo.com").rstrip("/")
@@ -289,6 +299,7 @@ LOGGING: dict[str, Any] = {
         # Django's own handlers would write paths, and with them signing links, as they are.
         "django": {"handlers": [], "level": "INFO"},
         "django.server": {"handlers": [], "propagate": True},
+        "imapclient": {"level": "WARNING"},  # it tells of every connection
         "django-q": {
             "handlers": ["console", "death"],
             "level": env.text("CLUSTER_LOG_LEVEL", "INFO").upper(),

@@ -11,7 +11,9 @@ from django.db import connection
 from pytest_django import Settings
 
 from tests.demo_world import (  # noqa: F401 - fixtures
+    _mailbox_server,
     demo_banks,
+    demo_post,
     demo_world,
     reference_clock,
 )
@@ -24,6 +26,8 @@ from tests.servers.directories import (  # noqa: F401 - fixtures
     samba,
     stand_in,
 )
+from tests.servers.dovecot import dovecot, find_dovecot
+from tests.servers.imap import MailHost
 from tests.servers.places import folder, storage  # noqa: F401 - fixtures
 from tests.servers.s3 import _s3_server, bucket, s3  # noqa: F401 - fixtures
 from tests.servers.sandbox import (  # noqa: F401 - fixtures
@@ -54,6 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("browser") and find_chromium() is None:
         pytest.skip(f"{MISSING}Chromium (Debian: apt-get install chromium)")
+    if item.get_closest_marker("dovecot") and find_dovecot() is None:
+        pytest.skip(f"{MISSING}Dovecot (Debian: apt-get install dovecot-imapd)")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # the outermost, so its lines come last
@@ -114,3 +120,10 @@ def _send_mail_to(server: MailServer, settings: Settings) -> None:
     settings.EMAIL_USE_TLS = server.certificates is not None
     settings.EMAIL_USE_SSL = False
     settings.EMAIL_TIMEOUT = 2  # seconds
+
+
+@pytest.fixture(scope="session")
+def dovecot_server() -> Iterator[MailHost]:
+    """Dovecot on loopback, for tests that carry the marker ``dovecot``."""
+    with dovecot() as server:
+        yield server

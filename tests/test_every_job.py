@@ -10,13 +10,19 @@ import re
 import types
 import typing
 from collections import Counter
+from contextlib import nullcontext, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command, get_commands, load_command_class
+from django.core.management import (
+    CommandError,
+    call_command,
+    get_commands,
+    load_command_class,
+)
 from django.db import connection
 from django_q.models import Schedule
 
@@ -213,6 +219,9 @@ ASKED_FOR = {"export_user_data"}
 # Which firm of the demo world has what these need.
 ELSEWHERE = {"sync_ad": "acme-consulting"}
 
+# Of one of the demo's mailboxes somebody has typed the wrong password.
+FAILING = {"sync_emails"}
+
 Needed = dict[str, dict[str, Any]]
 
 
@@ -234,12 +243,13 @@ def needed(tmp_path: Path) -> Needed:
 
 def run(job: Job, needed: Needed, **options: Any) -> None:
     options |= needed.get(job.name, {})
-    call_command(job.name, stdout=StringIO(), stderr=StringIO(), **options)
+    with suppress(CommandError) if job.name in FAILING else nullcontext():
+        call_command(job.name, stdout=StringIO(), stderr=StringIO(), **options)
 
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.usefixtures("demo_world", "demo_banks")
+@pytest.mark.usefixtures("demo_world", "demo_banks", "demo_post")
 def test_leaves_no_trace_in_a_dry_run(needed: Needed, subtests: pytest.Subtests) -> None:
     before = every_row()
     for job in (job for job in JOBS if job.previews):
@@ -250,7 +260,7 @@ def test_leaves_no_trace_in_a_dry_run(needed: Needed, subtests: pytest.Subtests)
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.usefixtures("demo_world", "demo_banks", "smtp_server")
+@pytest.mark.usefixtures("demo_world", "demo_banks", "demo_post", "smtp_server")
 def test_does_nothing_the_second_time(needed: Needed, subtests: pytest.Subtests) -> None:
     untouched = every_row()
     for job in (job for job in JOBS if job.name not in ASKED_FOR):
@@ -264,7 +274,7 @@ def test_does_nothing_the_second_time(needed: Needed, subtests: pytest.Subtests)
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@pytest.mark.usefixtures("demo_world", "demo_banks", "smtp_server")
+@pytest.mark.usefixtures("demo_world", "demo_banks", "demo_post", "smtp_server")
 def test_leaves_the_neighbour_untouched(needed: Needed, subtests: pytest.Subtests) -> None:
     of_firms = [job for job in JOBS if any(o.name == "firm_id" for o in job.options)]
     for slug in sorted({ELSEWHERE.get(job.name, "evergreen-pm") for job in of_firms}):

@@ -8,7 +8,7 @@ from django.db.models import Q
 from apps.contacts.models import Tombstone
 from apps.core.hashes import keyed_hashes
 
-__all__ = ["bury", "digests_of", "find_tombstones", "put_up_tombstones"]
+__all__ = ["bury", "digests_of", "erased_at", "find_tombstones", "put_up_tombstones"]
 
 _PURPOSE = "contacts.tombstone"
 
@@ -63,6 +63,16 @@ def find_tombstones(
     In this firm, or everywhere. Whatever makes accounts or contacts without a person's hand
     (an import, a directory, a seed) asks this first, and leaves those out; one query.
     """
+    return set(erased_at(firm_id=firm_id, kind=kind, values=values))
+
+
+def erased_at(
+    *, firm_id: int | None, kind: Tombstone.Kind, values: Iterable[str]
+) -> dict[str, datetime]:
+    """Return when those of these values were erased, last, that were somebody's who was.
+
+    For whoever must not bring back what was there before, but takes in what came since.
+    """
     digests = {
         digest: value
         for value in values
@@ -72,7 +82,8 @@ def find_tombstones(
     found = Tombstone.objects.filter(
         Q(firm=firm_id) | Q(firm=None), kind=kind, digest__in=digests
     )
-    return {digests[digest] for digest in found.values_list("digest", flat=True)}
+    rows = found.order_by("erased_at").values_list("digest", "erased_at")
+    return {digests[digest]: at for digest, at in rows}
 
 
 def _digests(firm_id: int | None, kind: Tombstone.Kind, value: str) -> list[str]:

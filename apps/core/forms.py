@@ -1,4 +1,7 @@
-"""Amounts as people read and type them; the database holds minor units (spec A3.1)."""
+"""Amounts as people read and type them, and secrets that are only ever typed.
+
+The database holds amounts in minor units (spec A3.1).
+"""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -124,3 +127,11 @@ class AmountsForm(forms.ModelForm[M], Generic[M]):
 
     def _amounts(self) -> list[str]:
         return [name for name, field in self.fields.items() if isinstance(field, AmountField)]
+
+
+class SecretField(forms.CharField):
+    """A secret that is typed and never shown again; empty keeps the one that is stored."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.PasswordInput(attrs={"autocomplete": "off"}))
+        super().__init__(required=False, max_length=4000, **kwargs)

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -31,6 +32,13 @@ T = TypeVar("T")
 
 class _Undo(Exception):  # noqa: N818 - an order, not an error
     """Roll this transaction back; the outcome is already on the items."""
+
+
+@dataclass(slots=True)
+class Aside:
+    """Something written aside; a call that leaves the building waits for it to be committed."""
+
+    committed: bool = False
 
 
 class Report:
@@ -143,6 +151,20 @@ class Report:
         item = self._item(thing, part)
         self._failed(item, error)
         self._ended([item])
+
+    @contextmanager
+    def aside(self) -> Iterator["Aside"]:
+        """Write something that is no item, in a transaction of its own: a claim, a cursor.
+
+        A dry run rolls it back. Errors go on to the caller.
+        """
+        aside = Aside()
+        self._between()
+        with self._transaction():
+            yield aside
+            if self.dry_run:
+                transaction.set_rollback(True)
+        aside.committed = not self.dry_run
 
     def says(self, text: str, *, level: int = 1) -> None:
         """Print a line that belongs to no item. Level 0 also shows with ``-v 0``."""

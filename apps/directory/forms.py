@@ -7,11 +7,11 @@ from django import forms
 from ldap3.core.exceptions import LDAPInvalidDnError
 from ldap3.utils.dn import parse_dn
 
+from apps.core.forms import SecretField
 from apps.core.problems import Problem
 from apps.directory.models import PASSWORD, DirectoryConnection, MappedGroup
 from apps.firms.admin import FirmScopedForm
 from apps.integrations.directory import check_filter
-from apps.webhooks.forms import SecretField
 
 
 def check_dn(text: str) -> None:

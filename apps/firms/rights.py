@@ -19,6 +19,7 @@ _VIEW = (
     "notifications",
     "billing",
     "documents",
+    "mailbox",
     "leasing",
     "engagements",
     "fieldwork",
@@ -35,6 +36,7 @@ _VIEW = (
 _HIDDEN = (
     *("user", "usersession", "runlock", "clustersign", "numbersequence"),
     *("webhookrefusal", "webhookfingerprint", "summarymark", "uploadlink"),
+    "ticketreference",
 )
 _CHANGE = (
     # contacts, firms, notifications, documents
@@ -89,6 +91,8 @@ _CHANGE = (
     "change_discrepancy", "add_gatewayaccount", "change_gatewayaccount",
     "change_webhookevent", "add_erasurerequest", "verify_erasurerequest",
     "approve_erasurerequest", "close_erasurerequest", "execute_erasurerequest",
+    # mailbox
+    "add_emailconnection", "change_emailconnection", "change_ticket",
 )  # fmt: skip
 
 

@@ -141,5 +141,8 @@ AS_OF = Option(
     metavar="YYYY-MM-DD",
 )
 FIRM_ID = Option("firm_id", int, None, "Only this firm.", metavar="ID")
+TENANT = Option(
+    "tenant", str, None, "Only this organisation (its slug, the schema name).", metavar="SCHEMA"
+)
 AT = Option("at", str, "", "Not before this local time of day.", metavar="HH:MM")
 WEEKDAYS = Option("weekdays", str, "", "Only on these local weekdays: mon,thu.", metavar="DAYS")

@@ -1,6 +1,6 @@
 """What happens to subscriptions by itself, and when."""
 
-from apps.jobs.job import AS_OF, DRY_RUN, FIRM_ID, Job, Option
+from apps.jobs.job import AS_OF, DRY_RUN, FIRM_ID, TENANT, Job, Option
 from apps.subscriptions import services
 
 DAYS_BEFORE = Option(
@@ -12,9 +12,6 @@ GRACE_DAYS = Option(
     None,
     "Suspend so many days after the expiry (7, unless SUBSCRIPTION_GRACE_DAYS says otherwise).",
     metavar="N",
-)
-TENANT = Option(
-    "tenant", str, None, "Only this organisation (its slug, the schema name).", metavar="SCHEMA"
 )
 
 JOBS = (

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from apps.core.forms import SecretField
 from apps.firms.admin import FirmScopedForm
 from apps.integrations.cards.signature import BadSignature, NoPublicKey, verify_callback
 from apps.webhooks.models import GatewayAccount
@@ -21,14 +22,6 @@ OPTIONAL = {Provider.BOG: ("next_public_key",)}
 ALLOWED = {provider: (*NEEDED[provider], *OPTIONAL.get(provider, ())) for provider in Provider}
 SECRETS = tuple(dict.fromkeys(name for names in ALLOWED.values() for name in names))
 _SENDER = r"\+[1-9]\d{2,14}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 &._+-]{1,11}"
-
-
-class SecretField(forms.CharField):
-    """A secret that is typed and never shown again; empty keeps the one that is stored."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("widget", forms.PasswordInput(attrs={"autocomplete": "off"}))
-        super().__init__(required=False, max_length=4000, **kwargs)
 
 
 class Box(forms.Textarea):

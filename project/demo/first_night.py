@@ -19,6 +19,8 @@ from apps.jobs.models import JobRun
 PATIENCE = 120.0  # seconds a job may take on demo data
 CHARGING = ("process_recurring_charges", "process_recurring_payments")
 LAST = ("process_webhook_events", "deliver_notifications")
+# Of one of the demo's mailboxes somebody has typed the wrong password.
+MEANT_TO_FAIL = {"sync_emails": 1}
 _GATES = ("at", "weekdays")  # a night by day must not wait for the morning
 
 
@@ -30,6 +32,11 @@ def play() -> list[JobRun]:
     jobs = [job for job in registry() if job.cron]
     jobs.sort(key=lambda job: LAST.index(job.name) if job.name in LAST else -1)
     return [_fire(job) for job in jobs]
+
+
+def went_as_meant(run: JobRun) -> bool:
+    """Tell whether a run ended well, but for what the demo shows to be going wrong."""
+    return run.ended_well or run.failed == MEANT_TO_FAIL.get(run.job)
 
 
 def outcome_table(runs: Iterable[JobRun]) -> str:

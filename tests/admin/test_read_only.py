@@ -29,6 +29,8 @@ READ_ONLY = [
     "leasing.latefeeassessment",
     "leasing.rentperiod",
     "leasing.rewardgrant",
+    "mailbox.emailmessage",
+    "mailbox.ticket",
     "notifications.notification",
     "notifications.suppression",
     "privacy.retentionrun",

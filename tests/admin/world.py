@@ -190,6 +190,13 @@ def furnish(name: str) -> Firm:
         status="failed",
         error=f"{name} error",
     )
+    mailbox = make.EmailConnectionFactory(firm=firm, name=f"{name} Inbox")
+    make.EmailFolderStateFactory(connection=mailbox)
+    ticket = make.TicketFactory(firm=firm, subject=f"{name} question", requester=contact)
+    letter = make.EmailMessageFactory(
+        connection=mailbox, entry=make.TicketEntryFactory(ticket=ticket)
+    )
+    make.EmailAttachmentFactory(message=letter, name=f"{name}.png")
     run = JobRun.objects.create(
         job="apply_late_fees", source="schedule", state="done", arguments={"of": name}
     )

@@ -50,6 +50,14 @@ from tests.factories.ledger import (
     PaymentFactory,
     PaymentMethodFactory,
 )
+from tests.factories.mailbox import (
+    EmailAttachmentFactory,
+    EmailConnectionFactory,
+    EmailFolderStateFactory,
+    EmailMessageFactory,
+    TicketEntryFactory,
+    TicketFactory,
+)
 from tests.factories.messages import (
     DeliveryFactory,
     NotificationFactory,
@@ -112,6 +120,10 @@ __all__ = [
     "DirectoryIdentityFactory",
     "DiscrepancyFactory",
     "DocumentFactory",
+    "EmailAttachmentFactory",
+    "EmailConnectionFactory",
+    "EmailFolderStateFactory",
+    "EmailMessageFactory",
     "EngagementFactory",
     "EngagementPeriodFactory",
     "ErasureActionFactory",
@@ -156,6 +168,8 @@ __all__ = [
     "SubscriptionFactory",
     "SummaryMarkFactory",
     "SuppressionFactory",
+    "TicketEntryFactory",
+    "TicketFactory",
     "TombstoneFactory",
     "UnitFactory",
     "UploadLinkFactory",

@@ -3,12 +3,13 @@
 import io
 import re
 from collections import Counter
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django_q.models import OrmQ, Task
 
 from apps.billing.models import AccountCredit, BillingAccount, Invoice, InvoiceLine
@@ -20,6 +21,7 @@ from apps.engagements.models import Engagement
 from apps.fieldwork.models import ComplianceDocument, WorkOrder
 from apps.firms.models import Firm
 from apps.leasing.models import RewardGrant
+from apps.mailbox.models import EmailMessage, Ticket, TicketEntry
 from apps.notifications.models import Notification
 from apps.privacy.models import ErasureRequest
 from apps.webhooks.models import WebhookEvent
@@ -31,9 +33,10 @@ pytestmark = [
 ]
 
 
-def run(name: str, **options: Any) -> str:
+def run(name: str, *, failing: str = "", **options: Any) -> str:
     out = io.StringIO()
-    call_command(name, stdout=out, **options)
+    with pytest.raises(CommandError, match=re.escape(failing)) if failing else nullcontext():
+        call_command(name, stdout=out, **options)
     return out.getvalue()
 
 
@@ -530,3 +533,31 @@ def test_anonymise_retained_records() -> None:
 def test_replay_erasures(folder: Path) -> None:
     for _ in range(2):
         assert run("replay_erasures") == "Repeated 0 erasures of the journal.\n"
+
+
+@pytest.mark.usefixtures("demo_post")
+def test_sync_emails() -> None:
+    first = run("sync_emails", failing="1 item(s) failed; see the log.")
+    assert first == (
+        "Syncing emails for tenant: mycompany\n"
+        "  ✓ Support Inbox: 12 new messages\n"
+        "  ✓ Billing Inbox: 3 new messages\n"
+        "  ✗ Sales Inbox: authentication failed\n"
+        "\n"
+        "Summary:\n"
+        "  Tenants processed: 1\n"
+        "  Connections synced: 2\n"
+        "  New messages: 15\n"
+        "  Errors: 1\n"
+    )
+    assert EmailMessage.objects.filter(state="stored", files_due=False).count() == 15
+    assert EmailMessage.objects.filter(is_auto=True).count() == 3
+    # Three letters are one conversation, two an order, and one came to both mailboxes.
+    assert (Ticket.objects.count(), TicketEntry.objects.count()) == (11, 14)
+    told = Notification.objects.count()
+    again = run("sync_emails")
+    assert summary(again) == [
+        "Tenants processed: 1", "Connections synced: 2", "New messages: 0", "Errors: 0"
+    ]  # fmt: skip
+    assert EmailMessage.objects.count() == 15
+    assert Notification.objects.count() == told

@@ -24,7 +24,7 @@ from django.utils.module_loading import import_string
 # the project holds at WARNING because it repeats whole answers below that.
 LOGGERS = (
     *("apps", "project", "django", "django.request", "django.db.backends", "django.template"),
-    *("django-q", "urllib3", "requests", "charset_normalizer", "asyncio"),
+    *("django-q", "urllib3", "requests", "charset_normalizer", "asyncio", "imapclient"),
 )
 SQL = "django.db.backends"
 

@@ -36,6 +36,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "crm.deal": {"closed_at": None, "stale_since": None},
     "crm.dealactivity": {"cancelled_at": None},
     "crm.staledealalert": {"last_reminded_on": None},
+    # Files that are a letter's and nobody else's: here there is one, and it is signed.
+    "mailbox.emailmessage": {"raw": None},
+    "mailbox.emailattachment": {"document": None},
+    "mailbox.ticket": {"closed_at": None},  # open
 }
 # Text columns that no marker fits into.
 CODES = {

@@ -10,6 +10,12 @@ from apps.documents.services.filing import (
     save_document,
     store_file,
 )
+from apps.documents.services.filing_many import (
+    Finished,
+    Titled,
+    begin_uploads,
+    finish_uploads,
+)
 from apps.documents.services.purging import (
     Purged,
     finish_purges,
@@ -46,11 +52,14 @@ from apps.documents.services.signatures import (
 __all__ = [
     "AlreadySigned",
     "DocumentChanged",
+    "Finished",
     "LinkClosed",
     "Purged",
     "ThereAlready",
+    "Titled",
     "accept_file",
     "begin_upload",
+    "begin_uploads",
     "cancel_request",
     "check_signable",
     "decline",
@@ -60,6 +69,7 @@ __all__ = [
     "find_upload_link",
     "finish_purges",
     "finish_upload",
+    "finish_uploads",
     "link_to",
     "mark_for_purge",
     "open_file",

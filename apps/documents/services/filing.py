@@ -87,7 +87,7 @@ def begin_upload(
         content_type=upload.kind.content_type,
         size_bytes=upload.size,
         bucket=bucket_in_use(),
-        storage_key=_fresh_key(firm, upload),
+        storage_key=fresh_key(firm, upload),
         created_at=now,
     )
 
@@ -172,7 +172,7 @@ def _storage_of(document: Document) -> Iterator[Storage]:
         yield storage
 
 
-def _fresh_key(firm: Firm, upload: Upload) -> str:
+def fresh_key(firm: Firm, upload: Upload) -> str:
     """Return a key that nobody had before, and that says nothing of what people typed."""
     return f"{prefix_of(firm)}{uuid.uuid4()}/file{upload.kind.suffixes[0]}"
 

@@ -12,7 +12,7 @@ from apps.firms.services.members import (
 )
 from apps.firms.services.provisioning import Provisioned, provision_firm
 from apps.firms.services.rounds import by_firm, named
-from apps.firms.services.served import find_firm, why_not_served
+from apps.firms.services.served import find_firm, find_tenant, why_not_served
 from apps.firms.services.sessions import (
     begin_session,
     forget_session,
@@ -28,6 +28,7 @@ __all__ = [
     "begin_session",
     "by_firm",
     "find_firm",
+    "find_tenant",
     "forget_session",
     "grant_roles",
     "holds_of",

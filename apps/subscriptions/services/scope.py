@@ -6,9 +6,8 @@ from datetime import date
 
 from apps.core import batches
 from apps.core.days import Clock
-from apps.core.problems import BadOption, Problem
+from apps.core.problems import Problem
 from apps.core.reports import Report, Subject
-from apps.firms.models import Firm
 from apps.subscriptions.models import Subscription, SubscriptionQuerySet
 
 
@@ -24,14 +23,6 @@ def subject_of(subscription: Subscription, *, part: str = "") -> Subject:
         subscription.firm.slug,
         part,
     )
-
-
-def find_tenant(slug: str) -> Firm:
-    """Return a firm by its slug, the *schema name* of the option ``--tenant`` (C-1)."""
-    firm = Firm.objects.filter(slug=slug).first()
-    if firm is None:
-        raise BadOption(f"Tenant '{slug}' does not exist.")
-    return firm
 
 
 def by_day(

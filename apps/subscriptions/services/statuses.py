@@ -13,7 +13,7 @@ from apps.core import batches, days
 from apps.core.days import Clock
 from apps.core.reports import Item, Report, Subject, block
 from apps.firms.models import Firm
-from apps.firms.services import find_firm
+from apps.firms.services import find_firm, find_tenant
 from apps.notifications.models import Notification
 from apps.notifications.types import NotificationType
 from apps.subscriptions import messages
@@ -25,7 +25,7 @@ from apps.subscriptions.services.cards import failed_this_cycle, fits, saved_car
 from apps.subscriptions.services.owners import News, tell_owners
 from apps.subscriptions.services.receipts import ANSWER_WITHIN, written_card
 from apps.subscriptions.services.resolving import resolve
-from apps.subscriptions.services.scope import by_day, find_tenant, subject_of
+from apps.subscriptions.services.scope import by_day, subject_of
 
 REMIND_AT = 7  # days left
 URGE_AT = 3
