@@ -1,6 +1,9 @@
 """Who rents the platform, and who works there."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Set
 from datetime import date
+from functools import cached_property
 from typing import Self
 
 from django.contrib.auth.models import AbstractUser
@@ -64,6 +67,15 @@ class User(AbstractUser):
                 Lower("email"), condition=~Q(email=""), name="firms_user_email_once"
             ),
         ]
+
+    @cached_property
+    def roles_held(self) -> Mapping[int, Set[str]]:
+        """Which roles this person has, by firm; looked up once, so for pages, not for jobs."""
+        held = MembershipRole.objects.filter(membership__user=self, membership__is_active=True)
+        roles: dict[int, set[str]] = defaultdict(set)
+        for firm, role in held.values_list("firm", "role"):
+            roles[firm].add(role)
+        return roles
 
     def firms(self) -> "FirmQuerySet":
         """The firms this person may see; of a suspended one only its owners see anything."""

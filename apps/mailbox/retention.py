@@ -51,7 +51,12 @@ def _marked(firm_id: int) -> "QuerySet[Document]":
 
 
 def _remove(firm_id: int, held: Q, now: datetime) -> Removed:
-    """Remove marked files."""
+    """Remove marked files; where a policy about documents is in force, that one does."""
+    documents = RetentionPolicy.objects.filter(
+        firm=firm_id, data_type=RetentionPolicy.DataType.DOCUMENTS, is_active=True
+    )
+    if documents.exists():
+        return Removed(0, 0, "")
     finish = partial(finish_purges, firm=Firm.objects.get(pk=firm_id), limit=LIMIT, now=now)
     while True:
         purged = finish(held=held)

@@ -32,7 +32,9 @@ def _anybody() -> Any:
 def test_these_are_the_pages_that_staff_write_on(desk: Client) -> None:
     request = request_of(desk)
     found = {name for name in TENANT_PAGES if pages()[name].has_change_permission(request)}
-    of_the_firm_alone = {"firms.firmsettings", "firms.retentionpolicy"}  # point nowhere else
+    of_the_firm_alone = {
+        *("firms.firmsettings", "firms.retentionpolicy", "mailbox.emailconnection")
+    }  # point nowhere else
     assert found == {*WRITTEN, *of_the_firm_alone}
 
 

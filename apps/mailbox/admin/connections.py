@@ -33,6 +33,16 @@ def led_firms(user: User) -> "QuerySet[Firm]":
     )
 
 
+def leads(request: HttpRequest, firm_id: int | None = None) -> bool:
+    """Tell whether somebody leads a firm, or any firm; asked of the database once."""
+    user = who(request)
+    if user.is_superuser:
+        return True
+    held = user.roles_held
+    roles = held.values() if firm_id is None else [held.get(firm_id, set())]
+    return any({Role.OWNER, Role.ADMIN} & some for some in roles)
+
+
 class FolderInline(ReadOnlyInline):
     model = EmailFolderState
     fields = ("folder", "last_uid", "uidvalidity", "since", "updated_at")
@@ -110,14 +120,13 @@ class EmailConnectionAdmin(FirmScopedAdmin[EmailConnection]):
         return field
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and led_firms(who(request)).exists()
+        return super().has_add_permission(request) and leads(request)
 
     def has_change_permission(
         self, request: HttpRequest, obj: EmailConnection | None = None
     ) -> bool:
-        led = led_firms(who(request))
-        led = led if obj is None else led.filter(pk=obj.firm_id)
-        return super().has_change_permission(request, obj) and led.exists()
+        may = super().has_change_permission(request, obj)
+        return may and leads(request, obj.firm_id if obj else None)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: EmailConnection | None = None

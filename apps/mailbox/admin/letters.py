@@ -35,7 +35,7 @@ class EmailMessageAdmin(ReadOnly, FirmScopedAdmin[EmailMessage]):
     )
     list_display_links = ("received_at", "subject")
     list_filter = (("firm", FirmFilter), "state", "is_auto", "received_at")
-    list_select_related = ("connection", "entry__ticket", "firm")
+    list_select_related = ("connection", "entry__ticket", "firm", "raw")
     search_fields = ("subject", "sender_email", "=message_id", "connection__name")
     search_help_text = "A subject, a sender's address, a message id, or a mailbox."
     ordering = ("-received_at", "-pk")
@@ -87,4 +87,4 @@ class EmailMessageAdmin(ReadOnly, FirmScopedAdmin[EmailMessage]):
         return download_link(message.raw) if message.raw else "none"
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[EmailMessage]":
-        return super().get_queryset(request).select_related("raw").defer("html", "references")
+        return super().get_queryset(request).defer("html", "references")

@@ -20,6 +20,7 @@ from apps.firms.models import Firm, Role
 from apps.privacy import services
 from apps.privacy.forms import AnybodyForm, CustomerForm, ExportForm
 from apps.privacy.models import DataExport
+from apps.webhooks.admin import owns_a_firm
 
 
 def answered_for(request: HttpRequest) -> "QuerySet[Firm]":
@@ -65,7 +66,8 @@ class DataExportAdmin(ReadOnly, FirmScopedAdmin[DataExport]):
     # ---- make one -----------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return who(request).is_superuser or answered_for(request).exists()
+        may = request.user.has_perm("privacy.add_dataexport")
+        return who(request).is_superuser or (may and owns_a_firm(request))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
