@@ -26,26 +26,16 @@ from apps.firms.admin import (
     FirmScopedAdmin,
     FirmScopedInline,
     ReadOnly,
+    has_role,
     who,
 )
+from apps.firms.models import Role
 from apps.webhooks.admin import owned_firms
 
 CONNECTIONS = ("directory", "directories")
 IDENTITIES = ("person", "people")
 
 Connections = QuerySet[DirectoryConnection]
-
-
-def owned_by(request: HttpRequest) -> frozenset[int]:
-    """Return the firms that whoever asks owns, looked up once for a request.
-
-    Each action and each link on a page asks whether it may be shown.
-    """
-    found: frozenset[int] | None = getattr(request, "owned_firms", None)
-    if found is None:
-        found = frozenset(owned_firms(who(request)).values_list("pk", flat=True))
-        request.owned_firms = found  # type: ignore[attr-defined]
-    return found
 
 
 class AttributeInline(FirmScopedInline[MappedAttribute, DirectoryConnection]):
@@ -134,12 +124,12 @@ class DirectoryConnectionAdmin(FirmScopedAdmin[DirectoryConnection]):
     # ---- who may ----------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and bool(owned_by(request))
+        return super().has_add_permission(request) and has_role(request, Role.OWNER)
 
     def has_change_permission(
         self, request: HttpRequest, obj: DirectoryConnection | None = None
     ) -> bool:
-        owns = bool(owned_by(request)) if obj is None else obj.firm_id in owned_by(request)
+        owns = has_role(request, Role.OWNER, firm_id=obj.firm_id if obj else None)
         return super().has_change_permission(request, obj) and owns
 
     def has_delete_permission(
@@ -152,7 +142,7 @@ class DirectoryConnectionAdmin(FirmScopedAdmin[DirectoryConnection]):
     def save_model(
         self, request: HttpRequest, obj: DirectoryConnection, form: Any, change: bool
     ) -> None:
-        if obj.firm_id not in owned_by(request):
+        if not has_role(request, Role.OWNER, firm_id=obj.firm_id):
             raise PermissionDenied
         services.save_connection(
             connection=obj,

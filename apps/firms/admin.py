@@ -47,6 +47,20 @@ def who(request: HttpRequest) -> User:
     return request.user
 
 
+def has_role(request: HttpRequest, *roles: Role, firm_id: int | None = None) -> bool:
+    """Tell whether whoever asks has one of these roles in a firm, or else in any.
+
+    Superusers have all of them everywhere. The database is asked once a request: each link
+    and each action of a page wants to know.
+    """
+    user = who(request)
+    if user.is_superuser:
+        return True
+    held = user.roles_held
+    some = held.values() if firm_id is None else [held.get(firm_id, set())]
+    return any(held_there & set(roles) for held_there in some)
+
+
 def _of_visible(model: Any, rows: Any, request: HttpRequest) -> Any:
     """Limit rows of a tenant table to visible firms, and people to those who work there.
 

@@ -14,7 +14,13 @@ from django.utils import timezone
 
 from apps.core.problems import Problem
 from apps.firms.actions import press_each, press_with_reason, too_many
-from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, who
+from apps.firms.admin import (
+    FirmFilter,
+    FirmScopedAdmin,
+    ReadOnly,
+    has_role,
+    who,
+)
 from apps.firms.models import Firm, Role, User
 from apps.webhooks import services
 from apps.webhooks.forms import SECRETS, AccountForm
@@ -113,13 +119,13 @@ class GatewayAccountAdmin(PlatformToo[GatewayAccount]):
     # ---- who may -------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and owns_a_firm(request)
+        return super().has_add_permission(request) and has_role(request, Role.OWNER)
 
     def has_change_permission(
         self, request: HttpRequest, obj: GatewayAccount | None = None
     ) -> bool:
         may = super().has_change_permission(request, obj)
-        return may and (owns_a_firm(request) if obj is None else _owns(request, obj))
+        return may and (has_role(request, Role.OWNER) if obj is None else _owns(request, obj))
 
     def has_delete_permission(
         self, request: HttpRequest, obj: GatewayAccount | None = None
@@ -161,16 +167,9 @@ class GatewayAccountAdmin(PlatformToo[GatewayAccount]):
 
 
 def _owns(request: HttpRequest, account: GatewayAccount) -> bool:
-    user = who(request)
     if account.firm_id is None:
-        return user.is_superuser
-    return owned_firms(user).filter(pk=account.firm_id).exists()
-
-
-def owns_a_firm(request: HttpRequest) -> bool:
-    """Tell whether somebody owns any firm, as superusers do without being asked."""
-    user = who(request)
-    return user.is_superuser or any(Role.OWNER in held for held in user.roles_held.values())
+        return who(request).is_superuser
+    return has_role(request, Role.OWNER, firm_id=account.firm_id)
 
 
 @admin.register(WebhookEvent)

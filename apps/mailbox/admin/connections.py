@@ -11,12 +11,13 @@ from django.http import HttpRequest
 
 from apps.core.problems import Problem
 from apps.firms.actions import press_each
-from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnlyInline, who
+from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnlyInline, has_role, who
 from apps.firms.models import Firm, Role, User
 from apps.mailbox import services
 from apps.mailbox.forms import SECRETS, ConnectionForm
 from apps.mailbox.models import EmailConnection, EmailFolderState
 
+LEADERS = (Role.OWNER, Role.ADMIN)
 MAILBOXES = ("mailbox", "mailboxes")
 
 Connections = QuerySet[EmailConnection]
@@ -29,18 +30,8 @@ def led_firms(user: User) -> "QuerySet[Firm]":
     return Firm.objects.visible_to(user).filter(
         memberships__user=user,
         memberships__is_active=True,
-        memberships__roles__role__in=[Role.OWNER, Role.ADMIN],
+        memberships__roles__role__in=LEADERS,
     )
-
-
-def leads(request: HttpRequest, firm_id: int | None = None) -> bool:
-    """Tell whether somebody leads a firm, or any firm; asked of the database once."""
-    user = who(request)
-    if user.is_superuser:
-        return True
-    held = user.roles_held
-    roles = held.values() if firm_id is None else [held.get(firm_id, set())]
-    return any({Role.OWNER, Role.ADMIN} & some for some in roles)
 
 
 class FolderInline(ReadOnlyInline):
@@ -120,13 +111,13 @@ class EmailConnectionAdmin(FirmScopedAdmin[EmailConnection]):
         return field
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and leads(request)
+        return super().has_add_permission(request) and has_role(request, *LEADERS)
 
     def has_change_permission(
         self, request: HttpRequest, obj: EmailConnection | None = None
     ) -> bool:
         may = super().has_change_permission(request, obj)
-        return may and leads(request, obj.firm_id if obj else None)
+        return may and has_role(request, *LEADERS, firm_id=obj.firm_id if obj else None)
 
     def has_delete_permission(
         self, request: HttpRequest, obj: EmailConnection | None = None

@@ -21,10 +21,11 @@ from apps.firms.admin import (
     FirmFilter,
     FirmScopedAdmin,
     ReadOnlyInline,
+    has_role,
     visible_firms,
     who,
 )
-from apps.firms.models import User
+from apps.firms.models import Role, User
 from apps.jobs.interventions import start
 from apps.jobs.job import find
 from apps.jobs.models import JobRun
@@ -34,7 +35,7 @@ from apps.privacy.admin.listening import Listener
 from apps.privacy.forms import HowForm, ReceiveForm
 from apps.privacy.models import ErasureAction, ErasureRequest, ErasureStep, StatutoryPeriod
 from apps.privacy.models.law import Law
-from apps.webhooks.admin import owned_firms, owns_a_firm
+from apps.webhooks.admin import owned_firms
 
 Rows = QuerySet[ErasureRequest]
 REQUESTS = ("request", "requests")
@@ -124,7 +125,7 @@ class ErasureRequestAdmin(FirmScopedAdmin[ErasureRequest]):
     # ---- who may do what ------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and owns_a_firm(request)
+        return super().has_add_permission(request) and has_role(request, Role.OWNER)
 
     def has_change_permission(
         self, request: HttpRequest, obj: ErasureRequest | None = None

@@ -15,12 +15,18 @@ from django.utils.formats import date_format
 from apps.billing.admin import only_one
 from apps.contacts.models import Contact
 from apps.core.problems import Problem
-from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnly, visible_firms, who
+from apps.firms.admin import (
+    FirmFilter,
+    FirmScopedAdmin,
+    ReadOnly,
+    has_role,
+    visible_firms,
+    who,
+)
 from apps.firms.models import Firm, Role
 from apps.privacy import services
 from apps.privacy.forms import AnybodyForm, CustomerForm, ExportForm
 from apps.privacy.models import DataExport
-from apps.webhooks.admin import owns_a_firm
 
 
 def answered_for(request: HttpRequest) -> "QuerySet[Firm]":
@@ -67,7 +73,7 @@ class DataExportAdmin(ReadOnly, FirmScopedAdmin[DataExport]):
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may = request.user.has_perm("privacy.add_dataexport")
-        return who(request).is_superuser or (may and owns_a_firm(request))
+        return who(request).is_superuser or (may and has_role(request, Role.OWNER))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

@@ -11,10 +11,16 @@ from django.utils import timezone
 
 from apps.core.problems import Problem
 from apps.firms.actions import press_with_reason
-from apps.firms.admin import FirmFilter, FirmScopedAdmin, FirmScopedForm, who
-from apps.firms.models import LegalHold
+from apps.firms.admin import (
+    FirmFilter,
+    FirmScopedAdmin,
+    FirmScopedForm,
+    has_role,
+    who,
+)
+from apps.firms.models import LegalHold, Role
 from apps.privacy import services
-from apps.webhooks.admin import owned_firms, owns_a_firm
+from apps.webhooks.admin import owned_firms
 
 HOLDS = ("hold", "holds")
 
@@ -85,7 +91,7 @@ class LegalHoldAdmin(FirmScopedAdmin[LegalHold]):
     # ---- who may -------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and owns_a_firm(request)
+        return super().has_add_permission(request) and has_role(request, Role.OWNER)
 
     def has_change_permission(self, request: HttpRequest, obj: LegalHold | None = None) -> bool:
         return False
@@ -95,7 +101,7 @@ class LegalHoldAdmin(FirmScopedAdmin[LegalHold]):
 
     def has_release_permission(self, request: HttpRequest) -> bool:
         may = super().has_change_permission(request)
-        return may and owns_a_firm(request)
+        return may and has_role(request, Role.OWNER)
 
     # ---- what happens --------------------------------------------------------------------
 
