@@ -152,7 +152,11 @@ def test_sends_at_most_once_more_after_a_kill(
 ) -> None:
     say_to_many()
     with delivering(file_database, smtp_server, tmp_path / "log") as process:
-        wait_for(lambda: len(smtp_server.messages) >= 130, every=0.002)
+        wait_for(
+            lambda: len(smtp_server.messages) >= 130,
+            every=0.002,
+            about=(tmp_path / "log").read_text,
+        )
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
     left = Counter(Delivery.objects.values_list("status", flat=True))
@@ -179,7 +183,11 @@ def test_finishes_the_message_and_puts_the_rest_back_when_asked_to_stop(
 ) -> None:
     say_to_many()
     with delivering(file_database, smtp_server, tmp_path / "log") as process:
-        wait_for(lambda: len(smtp_server.messages) >= 130, every=0.002)
+        wait_for(
+            lambda: len(smtp_server.messages) >= 130,
+            every=0.002,
+            about=(tmp_path / "log").read_text,
+        )
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 1
     out = (tmp_path / "log").read_text()
