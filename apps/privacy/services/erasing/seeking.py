@@ -76,7 +76,8 @@ class Seeker:
             asked = Q()
             for name in columns:
                 for piece in self.pieces[start : start + AT_ONCE]:
-                    asked |= Q(**{f"{_as_text(name)}__icontains": piece})
+                    written = _written(rows.model, name, piece)
+                    asked |= Q(**{f"{_as_text(name)}__icontains": written})
             texts = {_as_text(name): _text(rows.model, name) for name in columns}
             for row in by_key(rows.alias(**texts).filter(asked).only("pk", *columns)):
                 if row.pk not in seen:
@@ -112,11 +113,23 @@ def _as_text(name: str) -> str:
 
 def _text(model: type[Model], name: str) -> Any:
     """Return a column as the database can search it."""
-    if not isinstance(model._meta.get_field(name), models.BinaryField):
-        return Cast(name, TextField())
-    if connection.vendor == "postgresql":  # ASCII as it is, anything else as \ooo
+    if _is_encoded(model, name):
         return Func(F(name), Value("escape"), function="encode", output_field=TextField())
     return Cast(name, TextField())
+
+
+def _written(model: type[Model], name: str, piece: str) -> str:
+    """Return a piece as it stands in the text that ``_text`` makes of a column."""
+    if not _is_encoded(model, name):
+        return piece
+    coded = piece.replace("\\", r"\\").encode()
+    return "".join(chr(byte) if byte < 128 else f"\\{byte:03o}" for byte in coded)
+
+
+def _is_encoded(model: type[Model], name: str) -> bool:
+    """Tell whether PostgreSQL writes a column's bytes as ASCII: others as ``\\ooo``."""
+    is_binary = isinstance(model._meta.get_field(name), models.BinaryField)
+    return is_binary and connection.vendor == "postgresql"
 
 
 def _pieces(mark: Mark) -> Iterable[str]:
