@@ -58,7 +58,7 @@ def test_no_address_makes_a_list_show_theirs(
     for label in TENANT_PAGES:
         with subtests.test(label):
             page, where = pages()[label], address(label, "changelist")
-            asked = [{"q": THEIRS}, {"all": ""}, {"o": "1"}, {"o": "-2"}, {"_facets": "True"}]
+            asked = [{"q": THEIRS}, {"all": "", "o": "1"}, {"o": "-2", "_facets": "True"}]
             asked += [
                 {"firm__id__exact": theirs.pk},
                 {"firm": theirs.pk},
