@@ -1,16 +1,15 @@
 """What staff see of their directory, and what its owners may press."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.db.models import ForeignKey, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
-from apps.core.problems import Problem
 from apps.directory import services
 from apps.directory.forms import ConnectionForm, GroupForm
 from apps.directory.models import (
@@ -20,19 +19,16 @@ from apps.directory.models import (
     MappedAttribute,
     MappedGroup,
 )
-from apps.firms.actions import press_each, press_with_reason, too_many
+from apps.firms.actions import press_with_reason, too_many
 from apps.firms.admin import (
     FirmFilter,
     FirmScopedAdmin,
     FirmScopedInline,
     ReadOnly,
-    has_role,
     who,
 )
-from apps.firms.models import Role
-from apps.webhooks.admin import owned_firms
+from apps.firms.keeping import KeptAdmin
 
-CONNECTIONS = ("directory", "directories")
 IDENTITIES = ("person", "people")
 
 Connections = QuerySet[DirectoryConnection]
@@ -50,8 +46,10 @@ class GroupInline(FirmScopedInline[MappedGroup, DirectoryConnection]):
 
 
 @admin.register(DirectoryConnection)
-class DirectoryConnectionAdmin(FirmScopedAdmin[DirectoryConnection]):
+class DirectoryConnectionAdmin(KeptAdmin[DirectoryConnection]):
     """Where a firm's people come from. Its owners decide: a group can give any role."""
+
+    noun = ("directory", "directories")
 
     form = ConnectionForm
     list_display = (
@@ -105,47 +103,9 @@ class DirectoryConnectionAdmin(FirmScopedAdmin[DirectoryConnection]):
     def held(self, connection: DirectoryConnection) -> bool:
         return PASSWORD in connection.credentials
 
-    def get_fieldsets(
-        self, request: HttpRequest, obj: DirectoryConnection | None = None
-    ) -> Any:
-        """Whoever may only look finds no field for a password."""
-        fieldsets = super().get_fieldsets(request, obj)
-        writes = obj is None or self.has_change_permission(request, obj)
-        return fieldsets if writes else fieldsets[:-1]
-
-    def formfield_for_foreignkey(
-        self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
-    ) -> Any:
-        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None and db_field.name == "firm":
-            field.queryset = owned_firms(who(request)).order_by("name")
-        return field
-
-    # ---- who may ----------------------------------------------------------------------------
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and has_role(request, Role.OWNER)
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: DirectoryConnection | None = None
-    ) -> bool:
-        owns = has_role(request, Role.OWNER, firm_id=obj.firm_id if obj else None)
-        return super().has_change_permission(request, obj) and owns
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: DirectoryConnection | None = None
-    ) -> bool:
-        return False  # people hang on it; disable it instead
-
-    # ---- what happens -----------------------------------------------------------------------
-
-    def save_model(
-        self, request: HttpRequest, obj: DirectoryConnection, form: Any, change: bool
-    ) -> None:
-        if not has_role(request, Role.OWNER, firm_id=obj.firm_id):
-            raise PermissionDenied
+    def save_kept(self, request: HttpRequest, row: DirectoryConnection, form: Any) -> None:
         services.save_connection(
-            connection=obj,
+            connection=row,
             secrets=form.secrets(),
             changed=frozenset(form.changed_data),
             actor=who(request),
@@ -160,34 +120,29 @@ class DirectoryConnectionAdmin(FirmScopedAdmin[DirectoryConnection]):
 
     @admin.action(description="Try to sign in", permissions=["change"])
     def try_out(self, request: HttpRequest, connections: Connections) -> None:
-        self._press(request, connections, _try, "can be read")
+        self._act(request, connections, _try, "can be read")
 
     @admin.action(description="Enable", permissions=["change"])
     def enable(self, request: HttpRequest, connections: Connections) -> None:
-        self._press(request, connections, services.enable_directory, "enabled")
+        self._act(request, connections, services.enable_directory, "enabled")
 
     @admin.action(description="Disable", permissions=["change"])
     def disable(self, request: HttpRequest, connections: Connections) -> None:
-        self._press(request, connections, services.disable_directory, "disabled")
+        self._act(request, connections, services.disable_directory, "disabled")
 
     @admin.action(description="Read in full next time", permissions=["change"])
     def read_again(self, request: HttpRequest, connections: Connections) -> None:
-        self._press(request, connections, services.read_again, "will be read in full")
+        self._act(request, connections, services.read_again, "will be read in full")
 
-    def _press(
+    def _act(
         self,
         request: HttpRequest,
         connections: Connections,
-        service: Callable[..., None],
+        service: Callable[..., object],
         done: str,
     ) -> None:
-        def act(connection: DirectoryConnection) -> None:
-            if not self.has_change_permission(request, connection):
-                raise Problem("only the owner of a firm may")
-            service(connection=connection, actor=who(request))
-
-        rows = connections.select_related("firm")
-        press_each(self, request, rows, act, noun=CONNECTIONS, done=done)
+        act = partial(service, actor=who(request))
+        self.press(request, connections, lambda one: act(connection=one), done)
 
 
 def _try(*, connection: DirectoryConnection, actor: object) -> None:

@@ -5,7 +5,7 @@ what differs in pages with ``record_findings`` and ends with ``close_look``.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -159,10 +159,15 @@ def open_subjects(*, firm: Firm, source: Source) -> Iterable[Sequence[str]]:
 
 
 def mark_repaired(
-    *, firm: Firm, source: Source, subject_key: str, kinds: Iterable[str], now: datetime
+    *,
+    firm: Firm,
+    source: Source,
+    subject_keys: Collection[str],
+    kinds: Iterable[str],
+    now: datetime,
 ) -> int:
-    """Close the open issues of these kinds about a subject as repaired; return how many."""
-    issues = _open(firm, source).filter(subject_key=subject_key, kind__in=list(kinds))
+    """Close the open issues of these kinds about subjects as repaired; return how many."""
+    issues = _open(firm, source).filter(subject_key__in=subject_keys, kind__in=list(kinds))
     return issues.update(status=Status.REPAIRED, closed_at=now, updated_at=now)
 
 

@@ -1,46 +1,32 @@
 """What staff see of accounts at providers and of the inbox. Bodies and secrets stay unseen."""
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
 from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.core.problems import Problem
 from apps.firms.actions import press_each, press_with_reason, too_many
 from apps.firms.admin import (
     FirmFilter,
     FirmScopedAdmin,
     ReadOnly,
-    has_role,
     who,
 )
-from apps.firms.models import Firm, Role, User
+from apps.firms.keeping import KeptAdmin
 from apps.webhooks import services
 from apps.webhooks.forms import SECRETS, AccountForm
 from apps.webhooks.models import GatewayAccount, WebhookEvent, WebhookRefusal
 
 M = TypeVar("M", bound=Model)
 
-ACCOUNTS = ("account", "accounts")
 EVENTS = ("event", "events")
 
-
-def owned_firms(user: User) -> "QuerySet[Firm]":
-    """Return the firms that a person owns; a superuser owns the platform, and so all."""
-    if user.is_superuser:
-        return Firm.objects.all()
-    return Firm.objects.filter(
-        memberships__user=user,
-        memberships__is_active=True,
-        memberships__roles__role=Role.OWNER,
-    )
+Accounts = QuerySet[GatewayAccount]
 
 
 class PlatformToo(FirmScopedAdmin[M]):
@@ -54,8 +40,10 @@ class PlatformToo(FirmScopedAdmin[M]):
 
 
 @admin.register(GatewayAccount)
-class GatewayAccountAdmin(PlatformToo[GatewayAccount]):
+class GatewayAccountAdmin(PlatformToo[GatewayAccount], KeptAdmin[GatewayAccount]):
     """Owners keep their firm's accounts, superusers also the platform's."""
+
+    noun = ("account", "accounts")
 
     form = AccountForm
     list_display = ("account", "livemode", "status", "firm")
@@ -100,76 +88,32 @@ class GatewayAccountAdmin(PlatformToo[GatewayAccount]):
         fixed = ("provider", "livemode") if obj else ()
         return (*super().get_readonly_fields(request, obj), "status", "address", "held", *fixed)
 
-    def get_fieldsets(self, request: HttpRequest, obj: GatewayAccount | None = None) -> Any:
-        """Whoever may only look finds no fields for credentials."""
-        fieldsets = super().get_fieldsets(request, obj)
-        writes = obj is None or self.has_change_permission(request, obj)
-        return fieldsets if writes else fieldsets[:1]
-
     def formfield_for_foreignkey(
         self, db_field: "ForeignKey[Any, Any]", request: HttpRequest, **kwargs: Any
     ) -> Any:
         """Only a superuser may leave the firm out: that makes the platform's account."""
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and db_field.name == "firm":
-            field.queryset = owned_firms(who(request)).order_by("name")
             field.required = not who(request).is_superuser
         return field
 
-    # ---- who may -------------------------------------------------------------------------
+    def keeps(self, request: HttpRequest, row: GatewayAccount | None = None) -> bool:
+        if row is not None and row.firm_id is None:
+            return who(request).is_superuser
+        return super().keeps(request, row)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and has_role(request, Role.OWNER)
-
-    def has_change_permission(
-        self, request: HttpRequest, obj: GatewayAccount | None = None
-    ) -> bool:
-        may = super().has_change_permission(request, obj)
-        return may and (has_role(request, Role.OWNER) if obj is None else _owns(request, obj))
-
-    def has_delete_permission(
-        self, request: HttpRequest, obj: GatewayAccount | None = None
-    ) -> bool:
-        return False  # its events name it; disable it instead
-
-    # ---- what happens ----------------------------------------------------------------------
-
-    def save_model(
-        self, request: HttpRequest, obj: GatewayAccount, form: Any, change: bool
-    ) -> None:
-        if not _owns(request, obj):
-            raise PermissionDenied
-        services.save_account(account=obj, secrets=form.secrets(), actor=who(request))
+    def save_kept(self, request: HttpRequest, row: GatewayAccount, form: Any) -> None:
+        services.save_account(account=row, secrets=form.secrets(), actor=who(request))
 
     @admin.action(description="Disable", permissions=["change"])
-    def disable(self, request: HttpRequest, accounts: "QuerySet[GatewayAccount]") -> None:
-        self._switch(request, accounts, services.disable_account, "disabled")
+    def disable(self, request: HttpRequest, accounts: Accounts) -> None:
+        act, by = services.disable_account, who(request)
+        self.press(request, accounts, lambda one: act(account=one, actor=by), "disabled")
 
     @admin.action(description="Enable", permissions=["change"])
-    def enable(self, request: HttpRequest, accounts: "QuerySet[GatewayAccount]") -> None:
-        self._switch(request, accounts, services.enable_account, "enabled")
-
-    def _switch(
-        self,
-        request: HttpRequest,
-        accounts: "QuerySet[GatewayAccount]",
-        service: Callable[..., None],
-        done: str,
-    ) -> None:
-        def act(account: GatewayAccount) -> None:
-            if not _owns(request, account):
-                raise Problem("only the owner of a firm may")
-            service(account=account, actor=who(request))
-
-        press_each(
-            self, request, accounts.select_related("firm"), act, noun=ACCOUNTS, done=done
-        )
-
-
-def _owns(request: HttpRequest, account: GatewayAccount) -> bool:
-    if account.firm_id is None:
-        return who(request).is_superuser
-    return has_role(request, Role.OWNER, firm_id=account.firm_id)
+    def enable(self, request: HttpRequest, accounts: Accounts) -> None:
+        act, by = services.enable_account, who(request)
+        self.press(request, accounts, lambda one: act(account=one, actor=by), "enabled")
 
 
 @admin.register(WebhookEvent)

@@ -149,7 +149,7 @@ def test_closes_repaired_issues_of_one_subject_and_kind(firm: Firm) -> None:
     marked = mark_repaired(
         firm=firm,
         source=Source.STRIPE,
-        subject_key="pi_1",
+        subject_keys=["pi_1"],
         kinds=["remote_paid_local_unpaid"],
         now=NOW,
     )

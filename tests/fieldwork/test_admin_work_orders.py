@@ -1,11 +1,13 @@
 """Work orders in the admin: what the office types, presses, looks for and reads."""
 
 from datetime import date, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 
 from apps.audit.models import AuditEvent
@@ -119,22 +121,24 @@ def test_what_is_settled_is_only_read(desk: Client, firm: Firm, ada: ContractorP
     }
 
 
-def test_what_became_impossible_meanwhile_is_said(
-    desk: Client, firm: Firm, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_became_impossible_meanwhile_is_said(desk: Client, firm: Firm) -> None:
     order = work_order(firm)
     where = address(LABEL, "change", order.pk)
     data = filled(desk, where) | {"due_date": "2025-06-20"}
-    fixed = services.fixed_prices
+    reads = count(1)
 
-    def cancelled_just_now(asked: WorkOrder) -> set[str]:
-        """Somebody cancels the work after the form was read and before it is saved."""
-        if asked.is_open and desk.session:
+    def cancelled_in_between(execute: Any, sql: str, *rest: Any) -> Any:
+        """Let somebody cancel the work after the page has read it, and before its lock does."""
+        if (
+            sql.startswith("SELECT")
+            and 'FROM "fieldwork_workorder"' in sql
+            and next(reads) == 2
+        ):
             WorkOrder.objects.filter(pk=order.pk).update(status="CANCELLED")
-        return fixed(asked)
+        return execute(sql, *rest)
 
-    monkeypatch.setattr(services, "fixed_prices", cancelled_just_now)
-    answer = desk.post(where, data, follow=True)
+    with connection.execute_wrapper(cancelled_in_between):
+        answer = desk.post(where, data, follow=True)
     assert said(answer) == "JOB-000123 gets no other due date: it is cancelled."
 
 

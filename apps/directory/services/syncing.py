@@ -247,14 +247,13 @@ def _look(
     """Close what is settled, and tell the firm's owners and admins of what is new."""
     noted = {finding.subject_key for finding in plan.findings}
     for page in open_subjects(firm=firm, source=Source.DIRECTORY):
-        for guid in set(page).intersection(reading.people) - noted:
-            mark_repaired(
-                firm=firm,
-                source=Source.DIRECTORY,
-                subject_key=guid,
-                kinds=[kind.value for kind in Conflict],
-                now=clock.now,
-            )
+        mark_repaired(
+            firm=firm,
+            source=Source.DIRECTORY,
+            subject_keys=set(page).intersection(reading.people) - noted,
+            kinds=[kind.value for kind in Conflict],
+            now=clock.now,
+        )
     close_look(
         firm=firm,
         source=Source.DIRECTORY,

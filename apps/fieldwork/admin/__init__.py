@@ -5,8 +5,9 @@ from apps.fieldwork.admin.contractors import (
     ComplianceRequirementAdmin,
     ContractorProfileAdmin,
 )
+from apps.fieldwork.admin.estimates import EstimateAdmin
 from apps.fieldwork.admin.payouts import PayoutAdmin, PayoutRequestAdmin
-from apps.fieldwork.admin.work_orders import EstimateAdmin, WorkOrderAdmin
+from apps.fieldwork.admin.work_orders import WorkOrderAdmin
 
 __all__ = [
     "ComplianceDocumentAdmin",

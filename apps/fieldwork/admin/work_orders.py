@@ -1,4 +1,4 @@
-"""Work orders from the first call to the last check, and what contractors want for them."""
+"""Work orders from the first call to the last check."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,7 +17,8 @@ from apps.core.days import Clock
 from apps.core.forms import NOTHING, is_amount
 from apps.fieldwork import services
 from apps.fieldwork.admin.filters import WorkFilter
-from apps.fieldwork.forms import EstimateForm, GiveForm, NoteForm, WorkOrderForm
+from apps.fieldwork.admin.pages import page_of
+from apps.fieldwork.forms import GiveForm, NoteForm, WorkOrderForm
 from apps.fieldwork.models import Estimate, WorkOrder, WorkOrderEvent, WorkOrderNote
 from apps.firms.actions import Page, press_each, press_with_reason, too_many
 from apps.firms.admin import FirmFilter, FirmScopedAdmin, ReadOnlyInline, who
@@ -184,7 +185,7 @@ class WorkOrderAdmin(Buttons[WorkOrder], FirmScopedAdmin[WorkOrder]):
 
     def response_post_save_add(self, request: HttpRequest, obj: WorkOrder) -> Any:
         """Go on to the new order's own page: there somebody gets it."""
-        return HttpResponseRedirect(_page(obj))
+        return HttpResponseRedirect(page_of(obj))
 
     # ---- what is pressed --------------------------------------------------------------
 
@@ -376,94 +377,6 @@ class WorkOrderAdmin(Buttons[WorkOrder], FirmScopedAdmin[WorkOrder]):
             about=_in_words,
             warning=warning,
         )
-
-
-@admin.register(Estimate)
-class EstimateAdmin(Buttons[Estimate], FirmScopedAdmin[Estimate]):
-    """People hand estimates in and answer them; nobody edits."""
-
-    form = EstimateForm
-    list_display = (
-        *("work_order", "contractor", "amount_minor", "status", "submitted_at", "firm"),
-    )
-    list_filter = (("firm", FirmFilter), "status", "submitted_at")
-    list_select_related = ("work_order", "contractor__contact", "firm")
-    search_fields = (
-        *("work_order__number", "work_order__title"),
-        "contractor__contact__display_name",
-    )
-    search_help_text = "A work order's number or title, or a contractor's name."
-    ordering = ("-pk",)
-    autocomplete_fields = ("work_order", "contractor")
-    actions = ("approve", "reject")
-
-    def get_fields(self, request: HttpRequest, obj: Estimate | None = None) -> Any:
-        asked = ("work_order", "contractor", "amount_minor", "text")
-        if obj is None:
-            return asked
-        return (*asked, "status", "submitted_at", "decided_at", "decided_by", "reason")
-
-    def has_change_permission(self, request: HttpRequest, obj: Estimate | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Estimate | None = None) -> bool:
-        return False
-
-    def has_press_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("fieldwork.change_estimate")
-
-    def save_model(self, request: HttpRequest, obj: Estimate, form: Any, change: bool) -> None:
-        estimate = services.draft_estimate(
-            order=obj.work_order,
-            contractor=obj.contractor,
-            amount_minor=obj.amount_minor,
-            text=obj.text,
-        )
-        services.submit_estimate(estimate=estimate, by=who(request), now=timezone.now())
-        obj.pk = estimate.pk
-        obj.refresh_from_db()
-
-    def response_post_save_add(self, request: HttpRequest, obj: Estimate) -> Any:
-        return HttpResponseRedirect(_page(obj.work_order))
-
-    def buttons(self, row: Estimate) -> Sequence[str]:
-        return self.actions if row.status == Estimate.Status.SUBMITTED else ()
-
-    @admin.action(description="Approve", permissions=["press"])
-    def approve(self, request: HttpRequest, estimates: "QuerySet[Estimate]") -> None:
-        if not too_many(self, request, estimates):
-            press_each(
-                self,
-                request,
-                estimates.select_related("work_order"),
-                lambda one: services.approve_estimate(
-                    estimate=one, by=who(request), now=timezone.now()
-                ),
-                noun=("estimate", "estimates"),
-                done="approved",
-            )
-
-    @admin.action(description="Reject", permissions=["press"])
-    def reject(
-        self, request: HttpRequest, estimates: "QuerySet[Estimate]"
-    ) -> TemplateResponse | None:
-        return press_with_reason(
-            self,
-            request,
-            estimates.select_related("work_order", "contractor__contact"),
-            lambda one, reason: services.reject_estimate(
-                estimate=one, by=who(request), reason=reason, now=timezone.now()
-            ),
-            title="Reject estimates",
-            noun=("estimate", "estimates"),
-            done="rejected",
-            about=lambda one: f"{one.work_order}: {one}",
-            warning="The contractors are told why.",
-        )
-
-
-def _page(order: WorkOrder) -> str:
-    return reverse("admin:fieldwork_workorder_change", args=[order.pk])
 
 
 def _in_words(order: WorkOrder) -> str:

@@ -1,4 +1,4 @@
-"""Stripe, through its own library: the only module that knows what Stripe calls things.
+"""Stripe, through its own library: with ``answers`` all that knows what Stripe calls things.
 
 https://docs.stripe.com/api, in the version that the installed library is pinned to.
 """
@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from time import sleep
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +31,16 @@ from apps.integrations.payments import (
     Refund,
     Refused,
     Unreachable,
+)
+from apps.integrations.payments.answers import (
+    read_card,
+    read_decline,
+    read_dispute,
+    read_intent,
+    read_refund,
+    read_text,
+    read_word,
+    seconds_of,
 )
 from apps.integrations.payments.wire import Wire
 
@@ -102,7 +112,7 @@ class StripePayments:
                 )
             except stripe.CardError as error:
                 return _declined(error)
-            intent = _intent(made)
+            intent = read_intent(made)
         if intent.status == IntentStatus.REQUIRES_ACTION and intent.decline is None:
             return replace(intent, decline=Decline("authentication_required"))
         return intent
@@ -114,7 +124,7 @@ class StripePayments:
         if email:
             params["email"] = email
         with _translated():
-            return _text(self._api.customers.create(params, {"idempotency_key": key}).id)
+            return read_text(self._api.customers.create(params, {"idempotency_key": key}).id)
 
     def delete_customer(self, customer: str) -> None:
         try:
@@ -164,42 +174,42 @@ class StripePayments:
     def _page(self, params: "SessionCreateParams", *, key: str) -> str:
         with _translated():
             made = self._api.checkout.sessions.create(params, {"idempotency_key": key})
-            return _text(made.url)
+            return read_text(made.url)
 
     # ---- reading: again, if it fails ------------------------------------------------------
 
     def intent(self, intent_id: str) -> Intent:
         found = self._read(
-            lambda: _intent(
+            lambda: read_intent(
                 self._api.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]})
             )
         )
         if not found.disputed:
             return found
         params: DisputeListParams = {"payment_intent": intent_id, "limit": PAGE}
-        disputes = self._every(self._api.disputes.list, params, _dispute)
+        disputes = self._every(self._api.disputes.list, params, read_dispute)
         return replace(found, disputes=tuple(disputes))
 
     def intents(self, *, since: datetime, customer: str = "") -> Iterator[Intent]:
         params: PaymentIntentListParams = {
-            "created": {"gte": _seconds(since)},
+            "created": {"gte": seconds_of(since)},
             "limit": PAGE,
             "expand": ["data.latest_charge"],
         }
         if customer:
             params["customer"] = customer
-        return self._every(self._api.payment_intents.list, params, _intent)
+        return self._every(self._api.payment_intents.list, params, read_intent)
 
     def refunds(self, *, since: datetime) -> Iterator[Refund]:
-        params: RefundListParams = {"created": {"gte": _seconds(since)}, "limit": PAGE}
-        return self._every(self._api.refunds.list, params, _refund)
+        params: RefundListParams = {"created": {"gte": seconds_of(since)}, "limit": PAGE}
+        return self._every(self._api.refunds.list, params, read_refund)
 
     def disputes(self, *, since: datetime) -> Iterator[Dispute]:
-        params: DisputeListParams = {"created": {"gte": _seconds(since)}, "limit": PAGE}
-        return self._every(self._api.disputes.list, params, _dispute)
+        params: DisputeListParams = {"created": {"gte": seconds_of(since)}, "limit": PAGE}
+        return self._every(self._api.disputes.list, params, read_dispute)
 
     def card(self, payment_method: str) -> Card:
-        return self._read(lambda: _card(self._api.payment_methods.retrieve(payment_method)))
+        return self._read(lambda: read_card(self._api.payment_methods.retrieve(payment_method)))
 
     def check(self) -> None:
         self._read(lambda: self._api.payment_intents.list({"limit": 1}))
@@ -222,7 +232,7 @@ class StripePayments:
         def page(params: Mapping[str, Any]) -> tuple[list[T], str]:
             answer = fetch(params)
             found = [read(one) for one in answer.data]
-            return found, _text(answer.data[-1].id) if answer.has_more else ""
+            return found, read_text(answer.data[-1].id) if answer.has_more else ""
 
         after = ""
         while True:
@@ -285,7 +295,7 @@ def _details(error: stripe.StripeError) -> str:
 def _code(error: stripe.StripeError) -> str:
     """Return Stripe's code for an error, if it is one: a word, never a sentence."""
     told = error.error
-    return _word(error.code or (told and (told.code or told.type)))
+    return read_word(error.code or (told and (told.code or told.type)))
 
 
 def _declined(error: stripe.CardError) -> Intent:
@@ -293,116 +303,4 @@ def _declined(error: stripe.CardError) -> Intent:
     told = error.error
     if told is None or told.payment_intent is None:
         raise error
-    return replace(_intent(told.payment_intent), decline=_decline(told))
-
-
-def _decline(told: Any) -> Decline:
-    code = getattr(told, "decline_code", None) or getattr(told, "code", None)
-    advice = getattr(told, "advice_code", None)
-    return Decline(code=_word(code) or "generic_decline", advice=_word(advice))
-
-
-def _word(told: Any) -> str:
-    """Return one of Stripe's words for what happened; anything else, like a key, is none."""
-    return told if isinstance(told, str) and re.fullmatch(r"[a-z_]{1,60}", told) else ""
-
-
-# ---- what Stripe knows, as we say it ------------------------------------------------------
-#
-# Whatever is missing or of another kind raises: an answer that is half understood is none.
-
-_STILL_POSSIBLE = {IntentStatus.SUCCEEDED, IntentStatus.PROCESSING}
-
-
-def _intent(told: Any) -> Intent:
-    status = IntentStatus(told.status)
-    charge = told.latest_charge
-    expanded = None if charge is None or isinstance(charge, str) else charge
-    error = told.last_payment_error
-    return Intent(
-        id=_text(told.id),
-        status=status,
-        amount=_whole(told.amount),
-        received=_whole(told.amount_received),
-        currency=_text(told.currency).upper(),
-        created_at=_instant(told.created),
-        livemode=bool(told.livemode),
-        customer=_id(told.customer),
-        payment_method=_id(told.payment_method),
-        method_type=_method_type(told, expanded),
-        metadata=told.metadata.to_dict() if told.metadata else {},
-        decline=_decline(error) if error and status not in _STILL_POSSIBLE else None,
-        refunded=_whole(expanded.amount_refunded) if expanded else 0,
-        disputed=bool(expanded.disputed) if expanded else False,
-    )
-
-
-def _method_type(told: Any, charge: Any) -> str:
-    """Return how it is paid: what the charge says, else what the intent allows first."""
-    details = charge.payment_method_details if charge else None
-    types = told.payment_method_types
-    return _text(details.type if details else types[0])
-
-
-def _refund(told: Any) -> Refund:
-    return Refund(
-        id=_text(told.id),
-        intent_id=_id(told.payment_intent),
-        amount=_whole(told.amount),
-        currency=_text(told.currency).upper(),
-        status=_text(told.status),
-        created_at=_instant(told.created),
-    )
-
-
-def _dispute(told: Any) -> Dispute:
-    return Dispute(
-        id=_text(told.id),
-        intent_id=_id(told.payment_intent),
-        amount=_whole(told.amount),
-        currency=_text(told.currency).upper(),
-        status=_text(told.status),
-        created_at=_instant(told.created),
-    )
-
-
-def _card(told: Any) -> Card:
-    """Return what may be shown of a card, or of a bank account that stands in for one."""
-    details = getattr(told, told.type)
-    card = told.type == "card"
-    name = details.brand if card else (getattr(details, "bank_name", None) or told.type)
-    return Card(
-        id=_text(told.id),
-        customer=_id(told.customer),
-        brand=_text(name).replace("_", " "),
-        last4=getattr(details, "last4", None) or "",
-        exp_month=_whole(details.exp_month) if card else None,
-        exp_year=_whole(details.exp_year) if card else None,
-    )
-
-
-def _id(told: Any) -> str:
-    """Return the id of something that may be missing, an id, or the thing itself."""
-    if told is None:
-        return ""
-    return told if isinstance(told, str) else _text(told.id)
-
-
-def _text(told: Any) -> str:
-    if not isinstance(told, str) or not told:
-        raise TypeError
-    return told
-
-
-def _whole(told: Any) -> int:
-    if not isinstance(told, int) or isinstance(told, bool):
-        raise TypeError
-    return told
-
-
-def _instant(told: Any) -> datetime:
-    return datetime.fromtimestamp(_whole(told), UTC)
-
-
-def _seconds(instant: datetime) -> int:
-    return int(instant.timestamp())
+    return replace(read_intent(told.payment_intent), decline=read_decline(told))

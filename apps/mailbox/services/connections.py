@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.audit.services import record
@@ -122,7 +123,7 @@ def backoff(failures: int) -> timedelta:
     return timedelta(minutes=min(minutes, LONGEST_BACKOFF))
 
 
-def _same_credentials(connection: EmailConnection):  # type: ignore[no-untyped-def]
+def _same_credentials(connection: EmailConnection) -> "QuerySet[EmailConnection]":
     return EmailConnection.objects.filter(pk=connection.pk, revision=connection.revision)
 
 

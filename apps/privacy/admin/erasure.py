@@ -21,6 +21,7 @@ from apps.firms.admin import (
     FirmFilter,
     FirmScopedAdmin,
     ReadOnlyInline,
+    firms_with_role,
     has_role,
     visible_firms,
     who,
@@ -35,7 +36,6 @@ from apps.privacy.admin.listening import Listener
 from apps.privacy.forms import HowForm, ReceiveForm
 from apps.privacy.models import ErasureAction, ErasureRequest, ErasureStep, StatutoryPeriod
 from apps.privacy.models.law import Law
-from apps.webhooks.admin import owned_firms
 
 Rows = QuerySet[ErasureRequest]
 REQUESTS = ("request", "requests")
@@ -106,7 +106,7 @@ class ErasureRequestAdmin(FirmScopedAdmin[ErasureRequest]):
     ) -> ModelChoiceField[Any] | None:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and not request.user.is_superuser:
-            owned = owned_firms(who(request))
+            owned = firms_with_role(who(request), Role.OWNER)
             if db_field.name == "firm":
                 field.queryset, field.required, field.help_text = owned, True, ""
             elif db_field.name == "user":
@@ -301,7 +301,7 @@ class ErasureRequestAdmin(FirmScopedAdmin[ErasureRequest]):
         """Whether whoever presses decides: owners for their firm, superusers for all."""
         if asked.firm_id is None:
             return bool(request.user.is_superuser)
-        return owned_firms(who(request)).filter(pk=asked.firm_id).exists()
+        return has_role(request, Role.OWNER, firm_id=asked.firm_id)
 
     def _decided(
         self, request: HttpRequest, act: Callable[..., object]

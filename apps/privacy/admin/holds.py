@@ -15,12 +15,12 @@ from apps.firms.admin import (
     FirmFilter,
     FirmScopedAdmin,
     FirmScopedForm,
+    firms_with_role,
     has_role,
     who,
 )
 from apps.firms.models import LegalHold, Role
 from apps.privacy import services
-from apps.webhooks.admin import owned_firms
 
 HOLDS = ("hold", "holds")
 
@@ -85,7 +85,7 @@ class LegalHoldAdmin(FirmScopedAdmin[LegalHold]):
     ) -> Any:
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
         if field is not None and db_field.name == "firm":
-            field.queryset = owned_firms(who(request)).order_by("name")
+            field.queryset = firms_with_role(who(request), Role.OWNER).order_by("name")
         return field
 
     # ---- who may -------------------------------------------------------------------------
@@ -115,7 +115,7 @@ class LegalHoldAdmin(FirmScopedAdmin[LegalHold]):
         actor, now = who(request), timezone.now()
 
         def act(hold: LegalHold, reason: str) -> None:
-            if not owned_firms(actor).filter(pk=hold.firm_id).exists():
+            if not has_role(request, Role.OWNER, firm_id=hold.firm_id):
                 raise Problem("only the owner of a firm may")
             services.release_hold(hold=hold, reason=reason, actor=actor, now=now)
 

@@ -184,7 +184,7 @@ def _repair(
                     mark_repaired(
                         firm=firm,
                         source=Source.STRIPE,
-                        subject_key=reference,
+                        subject_keys=[reference],
                         kinds=REPAIRABLE,
                         now=run.clock.now,
                     )
