@@ -6,9 +6,12 @@ from pathlib import Path
 os.environ["NIGHTSHIFT_ENVIRONMENT"] = "test"
 
 from project.settings import *  # noqa: F403
-from project.settings import DATABASES
+from project.settings import DATABASES, Q_CLUSTER
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Tests let a worker work inside their own process, which has grown for other reasons.
+Q_CLUSTER["max_rss"] = None
 
 # Static files come from the apps' folders; nobody has collected them.
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True
