@@ -25,6 +25,8 @@ CLOSED = {
     "auth.group",
     "firms.user",
     "jobs.runlock",
+    "monitoring.alert",
+    "monitoring.delivery",
     "subscriptions.paymentorder",
     "subscriptions.plan",
     "subscriptions.subscription",

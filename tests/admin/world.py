@@ -28,6 +28,8 @@ SHARED = {
     "firms.user",
     "jobs.runlock",
     "leasing.jurisdictioncap",
+    "monitoring.alert",
+    "monitoring.delivery",
     "privacy.statutoryperiod",
     "subscriptions.paymentorder",
     "subscriptions.plan",
