@@ -26,7 +26,7 @@ def start(dsn: str, *, environment: str, **more: Any) -> None:
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,
-        send_default_pii=False,
+        # What is personal is off unless asked for: the option that says so is deprecated.
         max_request_body_size="never",
         include_local_variables=False,
         max_breadcrumbs=0,  # they quote statements and addresses
