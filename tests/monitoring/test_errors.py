@@ -72,9 +72,28 @@ def test_learns_nothing_of_whoever_asked(sentry: Kept, settings: Settings) -> No
     raised = sentry.events[0]["exception"]["values"][-1]
     assert (raised["type"], raised["value"]) == ("IntegrityError", "(left out)")
     assert raised["stacktrace"]["frames"][-1]["function"] == "fail"
-    assert sentry.events[0]["request"] == {
-        "url": "http://testserver/sign/…/", "method": "POST"
-    }  # fmt: skip
+
+
+def test_keeps_of_a_request_where_it_went_and_nothing_it_brought() -> None:
+    event = {
+        "request": {
+            "url": "https://nightshift.example/pay/hush/",
+            "method": "POST",
+            "query_string": ADA,
+            "cookies": {"sessionid": ADA},
+            "headers": {"User-Agent": ADA},
+            "data": {"name": ADA},
+            "env": {"REMOTE_ADDR": ADA},
+        },
+        "user": {"email": ADA},
+        "extra": {"sys.argv": [ADA]},
+        "logentry": {"message": f"could not save:\nDETAIL:  Key (email)=({ADA}) exists."},
+    }
+    assert errors.scrub(event, {}) == {
+        "request": {"url": "https://nightshift.example/pay/…/", "method": "POST"},
+        "logentry": {"message": "could not save:\nDETAIL: (left out)"},
+        "tags": {},
+    }
 
 
 def test_reads_what_is_written_to_be_read(sentry: Kept) -> None:
