@@ -17,7 +17,7 @@ from django.db.models import Max, QuerySet, TextChoices
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.billing.models import Invoice, PaymentAttempt, PaymentMethod
+from apps.billing.models import Invoice, InvoiceQuerySet, PaymentAttempt, PaymentMethod
 from apps.billing.services.cards import usable_cards
 from apps.billing.services.gateways import PROVIDER, payments_for
 from apps.billing.services.notices import tell_no_card
@@ -32,7 +32,7 @@ from apps.firms.services import find_firm, why_not_served
 from apps.integrations.payments import Refused
 from apps.integrations.payments.amounts import minimum, to_gateway
 from apps.webhooks.models import GatewayAccount
-from apps.webhooks.services import accounts_by_firm
+from apps.webhooks.services import accounts_by_firm, find_account
 
 BATCH = 100  # claimed in one transaction; the most that a crash leaves to be resolved
 
@@ -88,11 +88,30 @@ def process_recurring_charges(
 
 def _firms_with_work(clock: Clock, *, only: Firm | None) -> "QuerySet[Firm]":
     """Return the firms with something to resolve, also suspended ones, or to charge."""
-    due = Invoice.objects.due_for_autopay(now=clock.now).filter(firm__is_active=True)
-    to_charge = Firm.objects.filter(pk__in=due.values("firm"))
+    to_charge = Firm.objects.filter(pk__in=_due(clock).values("firm"))
     to_resolve = Firm.objects.filter(pk__in=unanswered(clock).values("firm"))
     firms = to_charge | to_resolve
     return firms.filter(pk=only.pk) if only else firms
+
+
+def _due(clock: Clock) -> InvoiceQuerySet:
+    return Invoice.objects.due_for_autopay(now=clock.now).filter(firm__is_active=True)
+
+
+def _free(due: InvoiceQuerySet) -> InvoiceQuerySet:
+    return due.exclude(attempts__status__in=PaymentAttempt.OPEN)
+
+
+def chargeable(clock: Clock) -> InvoiceQuerySet:
+    """Return the invoices that a run at this moment takes: due, and no charge under way."""
+    return _free(_due(clock))
+
+
+def why_not_charged(invoice: Invoice) -> ChargeReason | None:
+    """Return why an invoice that is taken would not be charged, if it would not."""
+    if find_account(firm_id=invoice.firm_id, provider=PROVIDER) is None:
+        return ChargeReason.NO_GATEWAY
+    return _hindrance(invoice, usable_cards([invoice.account_id]).get(invoice.account_id))
 
 
 def _serve(firm: Firm, account: GatewayAccount | None, clock: Clock, report: Report) -> None:
@@ -146,12 +165,12 @@ def _claim_all(till: Till, items: Sequence[Item[Due]]) -> None:
             item.skip(ChargeReason.MEANWHILE)
             continue
         card = cards.get(invoice.account_id)
-        if card is None or not invoice.account.gateway_customer:
+        reason = _hindrance(invoice, card)
+        if reason == ChargeReason.NO_CARD:
             without_card.append(invoice)
-            _skip(item, ChargeReason.NO_CARD)
-        elif reason := _not_chargeable(invoice):
+        if reason:
             _skip(item, reason)
-        else:
+        elif card is not None:
             claimed.append((item, invoice, card))
     tell_no_card(without_card)
     attempts = _write_down([(invoice, card) for _, invoice, card in claimed], till)
@@ -165,13 +184,17 @@ def _claim_all(till: Till, items: Sequence[Item[Due]]) -> None:
 def _lock(till: Till, pks: Sequence[int]) -> dict[int, Invoice]:
     """Lock the invoices that are still due, until the claim is committed."""
     due = Invoice.objects.due_for_autopay(now=till.clock.now).filter(pk__in=pks)
-    free = due.exclude(attempts__status__in=PaymentAttempt.OPEN)
-    rows = free.select_related("account__contact").order_by("pk")
+    rows = _free(due).select_related("account__contact").order_by("pk")
     return {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
 
 
-def _not_chargeable(invoice: Invoice) -> ChargeReason | None:
-    """Return why the gateway would not take an amount, if it would not (spec A3.3)."""
+def _hindrance(invoice: Invoice, card: PaymentMethod | None) -> ChargeReason | None:
+    """Return why a due invoice cannot be charged, if it cannot: no card, or the amount.
+
+    The gateway does not take every amount (spec A3.3).
+    """
+    if card is None or not invoice.account.gateway_customer:
+        return ChargeReason.NO_CARD
     try:
         to_gateway(invoice.open_minor, invoice.currency)
     except Refused:
