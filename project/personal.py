@@ -6,6 +6,7 @@ from apps.audit import personal as audit
 from apps.audit import retention as audit_retention
 from apps.billing import personal as billing
 from apps.calendars import personal as calendars
+from apps.console import personal as console
 from apps.contacts import personal as contacts
 from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
 from apps.crm import personal as crm
@@ -36,6 +37,7 @@ from apps.webhooks import retention as webhooks_retention
 # From the top of the house down, as within each page: what hangs on a row, or is found by it,
 # comes before it.
 HOLDINGS: tuple[Holding, ...] = (
+    *console.HOLDINGS,
     *privacy.HOLDINGS,
     *weather.HOLDINGS,
     *fieldwork.HOLDINGS,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.documents.kinds import CONTENT_TYPES
@@ -70,10 +71,14 @@ INSTALLED_APPS = [
     "apps.fieldwork",
     "apps.weather",
     "apps.privacy",
+    "apps.console",
+    "django_htmx",
+    "csp",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -81,6 +86,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.firms.middleware.NoteActivity",
     "apps.firms.middleware.MustChangePassword",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -262,6 +268,16 @@ STORAGES = {
     },
 }
 SECURE_REFERRER_POLICY = "same-origin"
+# Of every page that does not say so itself: nothing inline, nothing from anywhere else.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
 X_FRAME_OPTIONS = "DENY"
 # How many proxies of ours add the visitor's address to X-Forwarded-For.
 TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", 0)
