@@ -9,14 +9,18 @@ Keys name what a condition looks at: the path of a column (``firm__is_active``),
 (``a|b``, for an OR), the name of an annotation, or the model of an ``Exists``
 (``billing.paymentattempt``; ``no billing.paymentattempt`` for one that must not exist).
 Where two conditions look at the same column, the comparison follows: ``due_date__lt``. A
-sentence for one value of the row has it behind the key: ``status=paid``. ``{value}`` in a
-sentence is what the row is, ``{wanted}`` what it would have to be.
+declared key may end in ``*``, where what follows depends on what a firm has set, and has
+behind it the value of a row that it is for: ``status=paid``. ``{value}`` in a sentence is
+what the row is, ``{wanted}`` what it would have to be; of an OR each value has the name of
+its column.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -26,11 +30,12 @@ from django.db.models.lookups import Lookup
 from django.db.models.sql import Query
 from django.db.models.sql.where import AND, NothingNode, WhereNode
 from django.utils.translation import gettext as _
+from django_stubs_ext import StrOrPromise
 
 from apps.core import money
 from apps.core.days import zone
 
-Sentences = Mapping[str, str]
+Sentences = Mapping[str, StrOrPromise]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,8 @@ def failures(
 ) -> dict[str, list[Failure]]:
     """Return what keeps a row out of each of several selections of its model; one query.
 
-    In the order of the declared sentences, the most telling first. Instants are written as they are read in the zone of that name.
+    In the order of the declared sentences, the most telling first. Instants are written as
+    they are read in the zone of that name.
     """
     found = {name: conditions_of(selection) for name, selection in selections.items()}
     tests = {
@@ -118,21 +124,26 @@ def failures(
         for index, (name, conditions) in enumerate(found.items())
     }
     for name, some in failed.items():
-        order = list(dict.fromkeys(key.partition("=")[0] for key in sentences[name]))
-        some.sort(key=lambda one: order.index(one.key) if one.key in order else len(order))
+        some.sort(key=partial(_place, declared=list(sentences[name])))
     return failed
+
+
+def speaks_of(pattern: str, key: str) -> bool:
+    """Tell whether a declared sentence is about the condition of that key."""
+    return fnmatchcase(key, pattern.partition("=")[0])
 
 
 # ---- taking a selection apart -----------------------------------------------------------
 
 
-def _top(where: WhereNode) -> Iterator[Any]:
+def _top(node: Any) -> Iterator[Any]:
     """Yield the conditions that must all hold."""
-    for child in where.children:
-        if isinstance(child, WhereNode) and child.connector == AND and not child.negated:
+    is_list = isinstance(node, WhereNode) and not node.negated
+    if is_list and (node.connector == AND or len(node.children) == 1):
+        for child in node.children:
             yield from _top(child)
-        else:
-            yield child
+    else:
+        yield node
 
 
 def _alone(selection: "QuerySet[Any]", node: Any) -> "QuerySet[Any]":
@@ -188,7 +199,8 @@ def _path(query: Query, column: Col) -> tuple[str, str]:
     path, label = [column.target.name], [str(column.target.verbose_name)]
     alias = column.alias
     while (parent := getattr(query.alias_map.get(alias), "parent_alias", None)) is not None:
-        through = query.alias_map[alias].join_field
+        joined: Any = query.alias_map[alias]
+        through = joined.join_field
         path.insert(0, through.name)
         label.insert(0, str(getattr(through, "verbose_name", through.name.replace("_", " "))))
         alias = parent
@@ -227,6 +239,19 @@ def _annotation(query: Query, expression: Any) -> str:
     return str(getattr(expression, "name", type(expression).__name__.lower()))
 
 
+def _place(failure: Failure, declared: Sequence[str]) -> int:
+    found = (place for place, one in enumerate(declared) if speaks_of(one, failure.key))
+    return next(found, len(declared))
+
+
+def _declared(key: str, values: Sequence[Any], sentences: Sentences) -> str:
+    """Return the sentence for a condition: for one of the row's values, else for any."""
+    fitting = [one for one in sentences if speaks_of(one, key)]
+    exact = [one for one in fitting for value in values if one.endswith(f"={value}")]
+    usual = [one for one in fitting if "=" not in one]
+    return str(sentences[(exact or usual)[0]]) if exact or usual else ""
+
+
 # ---- the words --------------------------------------------------------------------------
 
 
@@ -248,10 +273,15 @@ class _Speaker:
     def says(self, condition: Condition, declared: Sentences) -> str:
         first = condition.parts[0]
         value = self.actual.get(first.reads)
-        if sentence := declared.get(f"{condition.key}={value}", declared.get(condition.key)):
-            return sentence.format(
-                value=self._written(value, first.field), wanted=self._wanted(first)
-            )
+        values = [value, *(self.actual[part.reads] for part in condition.parts if part.reads)]
+        if sentence := _declared(condition.key, values, declared):
+            written = self._written(value, first.field)
+            others = {
+                part.key: self._written(self.actual[part.reads], part.field)
+                for part in condition.parts
+                if part.reads
+            }
+            return sentence.format(value=written, wanted=self._wanted(first), **others)
         words = _(" or ").join(self._must(part) for part in condition.parts)
         told = dict.fromkeys(part for part in condition.parts if part.reads)
         shown = {part.key: part for part in told}.values()
@@ -335,5 +365,3 @@ class _Speaker:
         if is_money and currency and isinstance(value, int):
             return money.write_minor(value, currency)
         return str(value)
-
-

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from django.db.models import Model, QuerySet
+from django_stubs_ext import StrOrPromise
 
 from apps.core.conditions import Failure, Sentences, failures
 from apps.core.days import Clock
@@ -24,6 +25,12 @@ class Moment:
     today: date
     zone: str
     arguments: Mapping[str, Any] = field(default_factory=dict)  # what the schedule passes
+    known: dict[str, Any] = field(default_factory=dict)  # looked up for one job, told the next
+
+    def argument(self, name: str, usual: Any) -> Any:
+        """Return what the schedule passes under a name, or what the job takes without it."""
+        given = self.arguments.get(name)
+        return usual if given is None else given
 
 
 def zone_of_firm(row: Any) -> str:
@@ -43,7 +50,7 @@ class Explanation:
     # What the job decides about a row that it has selected: why it does nothing now, or
     # nothing. Asked only of rows that are selected.
     after: Callable[[Any, Moment], str] | None = None
-    takes: str = "The next run takes it."
+    takes: StrOrPromise = "The next run takes it."
     zone: Callable[[Any], str] = zone_of_firm
     loads: tuple[str, ...] = ("firm",)  # what the functions read of a row beside its columns
 
@@ -73,11 +80,13 @@ def explain(row: Model, questions: Mapping[str, Question], clock: Clock) -> dict
     moments: dict[str, Moment] = {}
     selections: dict[str, QuerySet[Any]] = {}
     verdicts: dict[str, Verdict] = {}
+    known: dict[str, Any] = {}
     for name, question in questions.items():
         how = question.explanation
         try:
             zone = how.zone(row)
-            moments[name] = Moment(clock, clock.today(zone), zone, question.arguments)
+            today = clock.today(zone)
+            moments[name] = Moment(clock, today, zone, question.arguments, known)
             selections[name] = how.selection(row, moments[name])
         except Problem as problem:
             verdicts[name] = Verdict(False, [_whole(sentence(problem))])
@@ -100,7 +109,7 @@ def _verdict(
         stopped = [why]
     if stopped:
         return Verdict(False, [_whole(words) for words in dict.fromkeys(stopped)], keys)
-    return Verdict(True, [how.takes])
+    return Verdict(True, [str(how.takes)])
 
 
 def _asked(check: Callable[[Any, Moment], str], row: Model, moment: Moment) -> str:

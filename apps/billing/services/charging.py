@@ -32,7 +32,7 @@ from apps.firms.services import find_firm, why_not_served
 from apps.integrations.payments import Refused
 from apps.integrations.payments.amounts import minimum, to_gateway
 from apps.webhooks.models import GatewayAccount
-from apps.webhooks.services import accounts_by_firm, find_account
+from apps.webhooks.services import accounts_by_firm
 
 BATCH = 100  # claimed in one transaction; the most that a crash leaves to be resolved
 
@@ -107,13 +107,6 @@ def chargeable(clock: Clock) -> InvoiceQuerySet:
     return _free(_due(clock))
 
 
-def why_not_charged(invoice: Invoice) -> ChargeReason | None:
-    """Return why an invoice that is taken would not be charged, if it would not."""
-    if find_account(firm_id=invoice.firm_id, provider=PROVIDER) is None:
-        return ChargeReason.NO_GATEWAY
-    return _hindrance(invoice, usable_cards([invoice.account_id]).get(invoice.account_id))
-
-
 def _serve(firm: Firm, account: GatewayAccount | None, clock: Clock, report: Report) -> None:
     """Resolve what is open and charge what is due for one firm; its trouble stays its own."""
     if account is None:
@@ -165,12 +158,12 @@ def _claim_all(till: Till, items: Sequence[Item[Due]]) -> None:
             item.skip(ChargeReason.MEANWHILE)
             continue
         card = cards.get(invoice.account_id)
-        reason = _hindrance(invoice, card)
-        if reason == ChargeReason.NO_CARD:
+        if card is None or not invoice.account.gateway_customer:
             without_card.append(invoice)
-        if reason:
+            _skip(item, ChargeReason.NO_CARD)
+        elif reason := why_not_chargeable(invoice):
             _skip(item, reason)
-        elif card is not None:
+        else:
             claimed.append((item, invoice, card))
     tell_no_card(without_card)
     attempts = _write_down([(invoice, card) for _, invoice, card in claimed], till)
@@ -188,13 +181,8 @@ def _lock(till: Till, pks: Sequence[int]) -> dict[int, Invoice]:
     return {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
 
 
-def _hindrance(invoice: Invoice, card: PaymentMethod | None) -> ChargeReason | None:
-    """Return why a due invoice cannot be charged, if it cannot: no card, or the amount.
-
-    The gateway does not take every amount (spec A3.3).
-    """
-    if card is None or not invoice.account.gateway_customer:
-        return ChargeReason.NO_CARD
+def why_not_chargeable(invoice: Invoice) -> ChargeReason | None:
+    """Return why the gateway would not take an amount, if it would not (spec A3.3)."""
     try:
         to_gateway(invoice.open_minor, invoice.currency)
     except Refused:

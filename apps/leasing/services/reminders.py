@@ -106,6 +106,19 @@ def _reached(
     asked: Asked,
 ) -> Iterator[Reminder]:
     """Yield the invoices that have reached a milestone which some renter has not heard of."""
+    rent, manual = open_near(homes, today=today, asked=asked)
+    report.expect(rent.count() + manual.count())
+    for page in batches.pages(rent):
+        leases = {invoice.pk: invoice.rent_period.lease for invoice in page}
+        yield from _page(report, page, leases, today=today, asked=asked)
+    for page in batches.pages(manual):
+        yield from _page(report, page, _leases_of(page), today=today, asked=asked)
+
+
+def open_near(
+    homes: "QuerySet[Property]", *, today: date, asked: Asked
+) -> "tuple[QuerySet[Invoice], QuerySet[WithAnnotations[Invoice, OfLease]]]":
+    """Return the open invoices near a milestone: of rent, and manual ones. One query."""
     lists = PropertyBillingConfig.objects.filter(firm__in=homes.values("firm"))
     most_before, most_after = furthest(
         lists.values_list("remind_days_before", "remind_days_after").distinct(), asked
@@ -119,13 +132,23 @@ def _reached(
         )
         .select_related("firm__settings")
     )
-    rent, manual = _rent(open_, homes), _manual(open_, homes)
-    report.expect(rent.count() + manual.count())
-    for page in batches.pages(rent):
-        leases = {invoice.pk: invoice.rent_period.lease for invoice in page}
-        yield from _page(report, page, leases, today=today, asked=asked)
-    for page in batches.pages(manual):
-        yield from _page(report, page, _leases_of(page), today=today, asked=asked)
+    return _rent(open_, homes), _manual(open_, homes)
+
+
+def why_no_reminder(
+    invoice: Invoice, lease: Lease, lease_terms: terms.Terms, *, today: date
+) -> str:
+    """Say why nobody is reminded of an open invoice on a day, or nothing. At most one query."""
+    steps = _steps(lease_terms, today=today, asked=Asked())
+    milestone = _milestone(invoice, lease, steps, today)
+    if milestone is None:
+        return "no reminder is due today"
+    if not _channels(invoice.firm):
+        return "its firm sends no reminders"
+    heard = [one for told in _told([invoice])[invoice.pk].values() for one in told]
+    if any(known >= milestone for known in heard):
+        return f"its renters have heard of this step ({milestone.name})"
+    return ""
 
 
 def _rent(open_: "QuerySet[Invoice]", homes: "QuerySet[Property]") -> "QuerySet[Invoice]":
