@@ -283,17 +283,12 @@ class _Speaker:
             }
             return sentence.format(value=written, wanted=self._wanted(first), **others)
         words = _(" or ").join(self._must(part) for part in condition.parts)
-        told = dict.fromkeys(part for part in condition.parts if part.reads)
-        shown = {part.key: part for part in told}.values()
-        values_ = [self._written(self.actual.get(p.reads), p.field) for p in shown]
-        if len(values_) == 1:
-            return _("%(words)s; it is %(value)s") % {"words": words, "value": values_[0]}
-        if values_:
-            is_ = ", ".join(
-                f"{part.label}: {value}" for part, value in zip(shown, values_, strict=True)
-            )
-            return f"{words} ({is_})"
-        return words
+        shown = {part.key: part for part in condition.parts if part.reads}.values()
+        facts = [(p.label, self._written(self.actual[p.reads], p.field)) for p in shown]
+        if len(facts) == 1:
+            return _("%(words)s; it is %(value)s") % {"words": words, "value": facts[0][1]}
+        told = ", ".join(f"{label}: {fact}" for label, fact in facts)
+        return f"{words} ({told})" if told else words
 
     def _must(self, part: Part) -> str:
         facts = {"label": part.label, "wanted": self._wanted(part)}

@@ -130,7 +130,7 @@ def search(
 
     ``firms`` are those whose things may be seen, ``None`` for the whole platform.
     """
-    wanted = " ".join(typed.split())[:200]
+    wanted = " ".join(typed.replace("\0", " ").split())[:200]  # PostgreSQL takes no NUL
     parts = [part for finder in among if (part := _matches(finder, wanted, firms)) is not None]
     order = {finder.kind: place for place, finder in enumerate(finders())}
     found = [Found(kind, key, label, exact) for kind, key, label, exact in _union(parts)]

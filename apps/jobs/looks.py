@@ -6,8 +6,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.db.models import F, OuterRef, Subquery, Value
-from django.db.models.functions import Concat
+from django.db.models import F, OuterRef, Subquery, TextField, Value
+from django.db.models.functions import Cast, Concat
 from django.utils.translation import gettext as _
 from django_q.models import Schedule
 
@@ -58,7 +58,7 @@ def next_looks(
     """
     pauses = (
         JobPause.objects.in_force(clock.now)
-        .annotate(func=OuterRef("func"))
+        .annotate(func=Cast(OuterRef("func"), TextField()))
         .filter(func__endswith=Concat(Value("."), F("job")))
     )
     rows = Schedule.objects.exclude(repeats=0).annotate(
