@@ -1,9 +1,12 @@
 """Every job says why it takes a row and why it leaves another, or why nobody asks it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
+from apps.billing.models import Invoice
 from apps.core.conditions import conditions_of, speaks_of
 from apps.core.days import Clock
 from apps.core.explaining import Explanation, Moment, Question, explain
@@ -64,6 +67,8 @@ def test_every_sentence_belongs_to_a_condition_of_the_selection(
     firm = furnish("Alder")
     make.SubscriptionFactory(firm=firm)
     make.InvoiceFactory(account=make.BillingAccountFactory(contact__firm=firm), kind="manual")
+    just_late = timezone.now().date() - timedelta(days=1)
+    Invoice.objects.filter(rent_period__isnull=False).update(due_date=just_late)
     for name, job in EXPLAINED.items():
         for how in job.explains:
             rows = [loaded(how, row) for row in rows_of(how.model, firm)]

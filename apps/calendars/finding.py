@@ -8,7 +8,7 @@ from apps.core.finding import Finder, words
 FINDERS = (
     Finder(
         model=WorkflowExecution,
-        columns=("event__title", "rule__name"),
+        columns=("event__title",),
         label=words("rule__name", Value(": "), "event__title"),
         loads=("firm", "rule", "event"),
     ),

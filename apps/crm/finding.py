@@ -7,7 +7,7 @@ from apps.crm.models import Deal, StaleDealAlert
 FINDERS = (
     Finder(
         model=Deal,
-        columns=("title", "contact__display_name"),
+        columns=("title",),
         label="title",
         loads=("firm__settings",),
     ),

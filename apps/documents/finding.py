@@ -11,13 +11,13 @@ _LINK = words("document__title", Value(" for "), "signer__display_name")
 FINDERS = (
     Finder(
         model=SignatureRequest,
-        columns=("document__title", "signer__display_name"),
+        columns=("document__title",),
         label=_LINK,
         loads=("firm",),
     ),
     Finder(
         model=FileRequest,
-        columns=("title", "contact__display_name"),
+        columns=("title",),
         label="title",
         loads=("firm__settings", "contact"),
     ),

@@ -13,19 +13,18 @@ from apps.fieldwork.models import (
 
 _ORDER = words("number", Value(" "), "title")
 _PAPER = words("doc_type", Value(" of "), "contractor__contact__display_name")
-_NAME = "contractor__contact__display_name"
 
 FINDERS = (
     Finder(model=WorkOrder, columns=("number", "title"), label=_ORDER, loads=("firm",)),
     Finder(
         model=ComplianceDocument,
-        columns=("number", _NAME),
+        columns=("number",),
         label=_PAPER,
         loads=("firm", "contractor__contact"),
     ),
     Finder(
         model=PayoutRequest,
-        columns=("number", _NAME),
+        columns=("number",),
         label="number",
         loads=("firm", "contractor__contact"),
     ),
@@ -38,6 +37,11 @@ FINDERS = (
 )
 
 RELATIONS = (
+    Relation(
+        to=Contact,
+        rows=lambda contact: ContractorProfile.objects.filter(contact=contact),
+        label="contact__display_name",
+    ),
     Relation(
         to=Contact,
         rows=lambda contact: WorkOrder.objects.filter(customer=contact),

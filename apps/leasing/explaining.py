@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Exists, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from apps.billing.explaining import COLLECTABLE, UNDISPUTED
@@ -12,8 +12,14 @@ from apps.core.explaining import Explanation, Moment
 from apps.leasing.models import Lease, LeaseQuerySet
 from apps.leasing.services import terms
 from apps.leasing.services.late_fees import unassessed, why_no_fee
-from apps.leasing.services.milestones import Asked
-from apps.leasing.services.reminders import open_near, why_no_reminder
+from apps.leasing.services.milestones import Asked, Milestone
+from apps.leasing.services.reminders import (
+    channels_of,
+    lists_at,
+    milestone_of,
+    open_near,
+    told_of,
+)
 from apps.leasing.services.rent import billable, why_not_invoiced
 from apps.leasing.services.rewards import rewardable
 from apps.leasing.services.scope import Scope
@@ -96,19 +102,39 @@ LATE_FEES = Explanation(
 
 
 def _reminded(invoice: Invoice, moment: Moment) -> "QuerySet[Invoice]":
-    asked = Asked.read(
+    """Return the open invoices near a milestone of which nobody has heard."""
+    homes, asked = Scope.find().properties, _asked(moment)
+    period = getattr(invoice, "rent_period", None)
+    if period is None:
+        lists = lists_at(homes)
+        rent, manual = open_near(homes, today=moment.today, asked=asked, lists=lists)
+        return manual if invoice.kind == Invoice.Kind.MANUAL else rent
+    config = _terms_of(period.lease, moment).on(moment.today)
+    lists = [(config.remind_days_before, config.remind_days_after)] if config else []
+    rent, _manual = open_near(homes, today=moment.today, asked=asked, lists=lists)
+    milestone = _milestone(invoice, moment)
+    return rent.exclude(Exists(told_of(invoice, milestone))) if milestone else rent
+
+
+def _asked(moment: Moment) -> Asked:
+    return Asked.read(
         before=moment.argument("days_before", None), after=moment.argument("days_after", None)
     )
-    rent, manual = open_near(Scope.find().properties, today=moment.today, asked=asked)
-    return manual if invoice.kind == Invoice.Kind.MANUAL else rent
+
+
+def _milestone(invoice: Invoice, moment: Moment) -> Milestone | None:
+    lease, asked = invoice.rent_period.lease, _asked(moment)
+    if invoice.due_date is None:
+        return None
+    known = _terms_of(lease, moment)
+    return milestone_of(invoice, lease, known, today=moment.today, asked=asked)
 
 
 def _no_reminder(invoice: Invoice, moment: Moment) -> str:
-    period = getattr(invoice, "rent_period", None)
-    if period is None:
-        return ""
-    known = _terms_of(period.lease, moment)
-    return why_no_reminder(invoice, period.lease, known, today=moment.today)
+    is_rent = getattr(invoice, "rent_period", None) is not None
+    if is_rent and _milestone(invoice, moment) is None:
+        return str(_("none of the days on which renters are reminded has come"))
+    return "" if channels_of(invoice.firm) else str(_("its firm sends no reminders"))
 
 
 REMINDERS = Explanation(
@@ -119,6 +145,7 @@ REMINDERS = Explanation(
         "lease_id": _("its customer has no lease with a served firm"),
         **COLLECTABLE,
         **UNDISPUTED,
+        "no notifications.notification": _("its renters have heard of this step"),
         "due_date__lte": _("it is due on {value}; the first reminder comes nearer to that"),
         "due_date__gte": _("it was due on {value}; the last reminder is long past"),
     },

@@ -32,7 +32,7 @@ def _lease_of(invoice: Invoice) -> "QuerySet[Lease]":
 FINDERS = (
     Finder(
         model=Lease,
-        columns=("unit__label", "unit__property__name"),
+        columns=("unit__label",),
         label=_LEASE,
         loads=("firm", "unit__property", "account__contact"),
     ),
