@@ -85,7 +85,14 @@ def seen_firms(rights: Rights | None) -> "QuerySet[Firm] | None":
 
 
 def find(typed: str, *, rights: Rights | None) -> list[Found]:
-    """Return the things that fit to what was typed. One query."""
+    """Return the things that fit to what was typed: ``billing.invoice 12`` is that very one.
+
+    One query; two for such an address.
+    """
+    kind, _space, key = typed.strip().replace(":", " ").partition(" ")
+    if find_finder(kind):
+        thing = open_thing(kind, key, rights=rights)
+        return [thing.found] if thing else []
     return search(typed, among=findable(rights), firms=seen_firms(rights))
 
 
@@ -173,7 +180,9 @@ def lines(typed: str, *, rights: Rights | None = None) -> list[str]:
         return [_("Nothing is found for “%(typed)s”.") % {"typed": typed}]
     thing = _only(found, rights=rights)
     if thing is None:
-        listed = [f"  {one.name} {one.label} ({one.kind} {one.key})" for one in found]
+        listed = [
+            f"  {one.name} {one.label} {one.firm} ({one.kind} {one.key})" for one in found
+        ]
         return [_("Several things fit:"), *listed]
     told = answers(thing, rights=rights, clock=clock)
     said = [f"{thing.found.name} {thing.found.label}", headline(thing, told)]

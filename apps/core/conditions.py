@@ -115,16 +115,18 @@ def failures(
     answer = rows.values(**tests, **values).first() or {}
     actual = {path: answer.get(f"value_{index}") for index, path in enumerate(reads)}
     speaker = _Speaker(row, actual, zone_name)
-    failed = {
-        name: [
-            Failure(condition.key, speaker.says(condition, sentences[name]))
+    failed = {}
+    for index, (name, conditions) in enumerate(found.items()):
+        unmet = [
+            condition
             for place, condition in enumerate(conditions)
             if not answer.get(f"test_{index}_{place}")
         ]
-        for index, (name, conditions) in enumerate(found.items())
-    }
-    for name, some in failed.items():
-        some.sort(key=partial(_place, declared=list(sentences[name])))
+        failed[name] = [
+            Failure(condition.key, speaker.says(condition, sentences[name]))
+            for condition in _telling(unmet)
+        ]
+        failed[name].sort(key=partial(_place, declared=list(sentences[name])))
     return failed
 
 
@@ -237,6 +239,20 @@ def _annotation(query: Query, expression: Any) -> str:
         if known == expression:
             return name
     return str(getattr(expression, "name", type(expression).__name__.lower()))
+
+
+def _telling(unmet: Sequence[Condition]) -> list[Condition]:
+    """Leave out what only follows: what is empty is not before any day, either."""
+    empty = {
+        condition.key.removesuffix("__isnull")
+        for condition in unmet
+        if [part.comparison for part in condition.parts] == ["isnull"]
+    }
+    return [
+        condition
+        for condition in unmet
+        if condition.parts[0].comparison == "isnull" or condition.parts[0].key not in empty
+    ]
 
 
 def _place(failure: Failure, declared: Sequence[str]) -> int:

@@ -102,6 +102,7 @@ class Found:
     exact: bool = False
     part: str = ""
     told: bool = False
+    firm: str = ""  # its name: numbers and names are those of a firm
 
     @property
     def finder(self) -> Finder | None:
@@ -133,8 +134,11 @@ def search(
     wanted = " ".join(typed.replace("\0", " ").split())[:200]  # PostgreSQL takes no NUL
     parts = [part for finder in among if (part := _matches(finder, wanted, firms)) is not None]
     order = {finder.kind: place for place, finder in enumerate(finders())}
-    found = [Found(kind, key, label, exact) for kind, key, label, exact in _union(parts)]
-    found.sort(key=lambda one: (not one.exact, order[one.kind], one.label))
+    found = [
+        Found(kind, key, label, bool(exact), firm=firm)
+        for kind, key, label, exact, firm in _union(parts)
+    ]
+    found.sort(key=lambda one: (not one.exact, order[one.kind], one.label, one.firm))
     return found[: MOST + 1]
 
 
@@ -175,8 +179,10 @@ def _matches(
     chosen = finder.seen(firms).filter(fits).order_by("-pk").values("pk")[: MOST + 1]
     rows = _columns(finder.model._default_manager.filter(pk__in=chosen), finder.label)
     is_exact = Case(When(exact, then=True), default=False, output_field=BooleanField())
-    names = ("found_kind", "found_key", "found_label", "found_exact")
-    matches: QuerySet[Any, Any] = rows.annotate(found_exact=is_exact).values_list(*names)
+    whose = f"{finder.firm}__name" if finder.firm == "firm" else Value("")
+    named = rows.annotate(found_exact=is_exact, found_firm=words(whose))
+    names = ("found_kind", "found_key", "found_label", "found_exact", "found_firm")
+    matches: QuerySet[Any, Any] = named.values_list(*names)
     return matches
 
 

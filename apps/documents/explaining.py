@@ -23,7 +23,9 @@ LINKS = Explanation(
     selection=_lapsed,
     sentences={
         "status": _("only open links expire; it is {value}"),
-        "token_created_at|token_expires_at": _("it can be used for longer: made on {value}"),
+        "token_created_at|token_expires_at": _(
+            "it can still be used: made on {token_created_at}, it ends on {token_expires_at}"
+        ),
     },
     takes=_("The next run expires it."),
 )

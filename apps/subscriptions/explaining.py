@@ -36,7 +36,7 @@ RENEWALS = Explanation(
         "firm__is_active": _("the firm is suspended or closed"),
         "cancel_at_period_end": _("it was cancelled and ends with what is paid for"),
         "plan__price_minor": _("its plan costs nothing"),
-        "expires_on__lte": _("it expires on {value}; it is charged from {wanted} on backwards"),
+        "expires_on__lte": _("it expires on {value}; what is charged expires by {wanted}"),
         "expires_on__gt": _("it expired on {value}, too long ago to be renewed by itself"),
         "no subscriptions.paymentorder": _(
             "a charge for this expiry is under way, was paid, was tried within 24 hours, or "

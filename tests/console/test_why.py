@@ -162,6 +162,14 @@ def test_shows_an_exact_match_at_once_and_lists_several(staff: User, invoice: An
     assert [one.label for one in listed.context["found"]] == ["ALD-2025-0007", "ALD-2025-00071"]
 
 
+def test_tells_equal_numbers_of_two_firms_apart(invoice: Any) -> None:
+    theirs = InvoiceFactory(number=invoice.number)
+    found = find(invoice.number, rights=None)
+    assert {one.firm for one in found} == {"Alder Homes", theirs.firm.name}
+    assert f"(billing.invoice {theirs.pk})" in "\n".join(lines(invoice.number))
+    assert len(find(f"billing.invoice {theirs.pk}", rights=None)) == 1
+
+
 # ---- what is said -------------------------------------------------------------------------
 
 
