@@ -114,7 +114,11 @@ CASES = [
     ),
     ("generate_package_invoices", {"bill_from": "2025-09-01"}, "No period due yet."),
     ("generate_package_invoices", {"package_fee_minor": 0}, "Package fee is zero."),
-    ("expire_signing_links", {"status": "revoked"}, "Only open links expire; it is revoked."),
+    (
+        "expire_signing_links",
+        {"status": "revoked", "token_created_at": NOW - timedelta(days=8)},
+        "Only open links expire; it is revoked.",
+    ),
     (
         "expire_signing_links",
         {},
