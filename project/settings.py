@@ -228,6 +228,7 @@ SUBSCRIPTION_GRACE_DAYS = env.whole("SUBSCRIPTION_GRACE_DAYS", 7)
 RECONCILE_DAYS = env.whole("RECONCILE_DAYS", 35, least=1)  # how far back reconciling looks
 BASELINE = "project.baseline"  # what a new firm is given by each app
 PERSONAL = "project.personal"  # what each app holds about people
+FINDING = "project.finding"  # how things are found, and what belongs to them
 # Where exports wait to be downloaded. Outside of what the web server serves.
 EXPORTS_DIR = env.text("EXPORTS_DIR", str(BASE_DIR / "var" / "exports"))
 

@@ -1,6 +1,6 @@
 """What billing does by itself, and when."""
 
-from apps.billing import services
+from apps.billing import explaining, services
 from apps.jobs.job import AS_OF, DRY_RUN, FIRM_ID, Job, Option
 
 VIEW = Option("view", str, "", "Only this view.", metavar="NAME")
@@ -14,11 +14,13 @@ JOBS: tuple[Job, ...] = (
         service=services.mark_overdue_invoices,
         cron="55 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),
+        explains=(explaining.OVERDUE,),
     ),
     Job(
         service=services.process_recurring_charges,
         cron="0 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),
+        explains=(explaining.CHARGES,),
     ),
     Job(
         service=services.reconcile_stripe,

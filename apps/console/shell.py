@@ -71,8 +71,14 @@ def show(
     """
     if (part := context.pop("part", "")) and request.htmx:
         return TemplateResponse(request, part, {"rights": request.rights, **context})
+    # Not ``each_context``: for a list of the admin's pages, which is not shown here, it asks
+    # for the rights on every one of them.
     frame = {
-        **admin.site.each_context(request),
+        "site_title": admin.site.site_title,
+        "site_header": admin.site.site_header,
+        "site_url": admin.site.site_url,
+        "has_permission": True,
+        "is_popup": False,
         "is_nav_sidebar_enabled": False,
         "title": title,
         "rights": request.rights,

@@ -1,6 +1,6 @@
 """What deals do by themselves, and when."""
 
-from apps.crm import services
+from apps.crm import explaining, services
 from apps.jobs.job import AT, DRY_RUN, FIRM_ID, Job
 
 JOBS = (
@@ -9,11 +9,13 @@ JOBS = (
         cron="35 * * * *",
         kwargs={"at": "10:00"},
         options=(FIRM_ID, AT, DRY_RUN),
+        explains=(explaining.STALE,),
     ),
     Job(
         service=services.send_stale_deal_reminders,
         cron="40 * * * *",
         kwargs={"at": "10:00"},
         options=(FIRM_ID, AT, DRY_RUN),
+        explains=(explaining.REMINDERS,),
     ),
 )

@@ -1,6 +1,6 @@
 """What directories do by themselves, and when."""
 
-from apps.directory import services
+from apps.directory import explaining, services
 from apps.jobs.job import DRY_RUN, Job, Option
 
 FIRM_ID = Option(
@@ -14,5 +14,6 @@ JOBS: tuple[Job, ...] = (
         service=services.sync_ad,
         cron="20 */6 * * *",  # in full with the first run of a firm's Sunday
         options=(FIRM_ID, FULL_SYNC, FORCE, DRY_RUN),
+        explains=(explaining.DIRECTORIES,),
     ),
 )

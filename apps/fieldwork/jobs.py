@@ -1,6 +1,6 @@
 """What fieldwork does by itself, and when."""
 
-from apps.fieldwork import services
+from apps.fieldwork import explaining, services
 from apps.jobs.job import AS_OF, AT, DRY_RUN, FIRM_ID, WEEKDAYS, Job, Option
 
 EXPIRES_WITHIN = Option(
@@ -20,12 +20,14 @@ JOBS = (
         cron="15 * * * *",
         kwargs={"at": "06:00"},
         options=(EXPIRES_WITHIN, FIRM_ID, AT, DRY_RUN, AS_OF),
+        explains=(explaining.PAPERS,),
     ),
     Job(
         service=services.send_pending_jobs_reminder,
         cron="0 * * * *",
         kwargs={"at": "08:00", "weekdays": WORKDAYS},
         options=(FIRM_ID, *GATE, DRY_RUN, AS_OF),
+        explains=(explaining.PENDING,),
     ),
     Job(
         service=services.send_daily_summary,
@@ -38,11 +40,13 @@ JOBS = (
         cron="0 * * * *",
         kwargs={"at": "10:00", "weekdays": "mon,thu"},
         options=(FIRM_ID, *GATE, DRY_RUN, AS_OF),
+        explains=(explaining.PAYOUTS,),
     ),
     Job(
         service=services.auto_close_stale_jobs,
         cron="5 * * * *",
         kwargs={"at": "02:00", "weekdays": "sun"},
         options=(INACTIVE_FOR, FIRM_ID, FORCE, *GATE, DRY_RUN, AS_OF),
+        explains=(explaining.STALE,),
     ),
 )

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.core.explaining import Explanation
 from apps.core.problems import BadOption
 from apps.core.reports import Report
 
@@ -58,6 +59,7 @@ class Job:
     options: tuple[Option, ...] = ()
     bound: Bound | None = None
     locked: bool = True  # two runs with the same scope do not overlap
+    explains: tuple[Explanation, ...] = ()  # which rows it takes, and why it leaves others
 
     @property
     def name(self) -> str:

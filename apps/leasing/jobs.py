@@ -1,7 +1,7 @@
 """What leasing does by itself, and when."""
 
 from apps.jobs.job import AS_OF, AT, DRY_RUN, FIRM_ID, Job, Option
-from apps.leasing import services
+from apps.leasing import explaining, services
 
 PROPERTY = Option("property", int, None, "Only this property.", metavar="ID")
 MONTH = Option("month", str, "", "The month to invoice.", metavar="YYYY-MM")
@@ -20,22 +20,26 @@ JOBS = (
         service=services.generate_monthly_invoices,
         cron="10 * * * *",
         options=(PROPERTY, MONTH, FIRM_ID, DRY_RUN, AS_OF),
+        explains=(explaining.RENT,),
     ),
     Job(
         service=services.apply_late_fees,
         cron="20 * * * *",
         kwargs={"at": "09:00"},
         options=(PROPERTY, FIRM_ID, AT, DRY_RUN, AS_OF),
+        explains=(explaining.LATE_FEES,),
     ),
     Job(
         service=services.send_payment_reminders,
         cron="25 * * * *",
         kwargs={"at": "09:00"},
         options=(DAYS_BEFORE, DAYS_AFTER, FIRM_ID, AT, DRY_RUN, AS_OF),
+        explains=(explaining.REMINDERS,),
     ),
     Job(
         service=services.calculate_rewards,
         cron="0 5 * * *",
         options=(RENTER, FIRM_ID, DRY_RUN, AS_OF),
+        explains=(explaining.REWARDS,),
     ),
 )

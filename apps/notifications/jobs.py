@@ -1,7 +1,7 @@
 """What this app does by itself, and when."""
 
 from apps.jobs.job import DRY_RUN, FIRM_ID, Job, Option
-from apps.notifications import services
+from apps.notifications import explaining, services
 from apps.notifications.models import Channel
 
 TO = Option("to", str, "", "Recipient's e-mail address.", metavar="EMAIL")
@@ -26,7 +26,12 @@ DEDUPE_KEY = Option(
 FORCE = Option("force", bool, False, "Send although the same was sent just now.")
 
 JOBS: tuple[Job, ...] = (
-    Job(service=services.deliver_notifications, cron="* * * * *", options=(FIRM_ID, DRY_RUN)),
+    Job(
+        service=services.deliver_notifications,
+        cron="* * * * *",
+        options=(FIRM_ID, DRY_RUN),
+        explains=(explaining.DELIVERIES,),
+    ),
     # Never by itself. Two at once do not meet: the second finds the keys of the first.
     Job(
         service=services.send_notification,

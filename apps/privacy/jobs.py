@@ -2,7 +2,7 @@
 
 from apps.firms.models import RetentionPolicy
 from apps.jobs.job import DRY_RUN, FIRM_ID, Job, Option
-from apps.privacy import services
+from apps.privacy import explaining, services
 
 DATA_TYPE = Option(
     "data_type",
@@ -34,6 +34,7 @@ JOBS: tuple[Job, ...] = (
         service=services.execute_erasure_request,
         cron="55 * * * *",
         options=(REQUEST_ID, DRY_RUN),
+        explains=(explaining.ERASURES,),
     ),
     Job(
         service=services.replay_erasures,

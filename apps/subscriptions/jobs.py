@@ -1,7 +1,7 @@
 """What happens to subscriptions by itself, and when."""
 
 from apps.jobs.job import AS_OF, DRY_RUN, FIRM_ID, TENANT, Job, Option
-from apps.subscriptions import services
+from apps.subscriptions import explaining, services
 
 DAYS_BEFORE = Option(
     "days_before", int, 3, "Charge what expires within so many days.", metavar="N"
@@ -19,10 +19,12 @@ JOBS = (
         service=services.process_recurring_payments,
         cron="0 2,14 * * *",
         options=(DAYS_BEFORE, FIRM_ID, DRY_RUN, AS_OF),
+        explains=(explaining.RENEWALS,),
     ),
     Job(
         service=services.check_subscription_status,
         cron="0 3 * * *",
         options=(GRACE_DAYS, TENANT, FIRM_ID, DRY_RUN, AS_OF),
+        explains=(explaining.STATUS,),
     ),
 )

@@ -1,7 +1,7 @@
 """What the weather app does by itself, and when."""
 
 from apps.jobs.job import DRY_RUN, FIRM_ID, Job, Option
-from apps.weather import services
+from apps.weather import explaining, services
 
 PROPERTY = Option("property", int, None, "Only this property.", metavar="ID")
 
@@ -10,5 +10,6 @@ JOBS = (
         service=services.check_weather_alerts,
         cron="0 */6 * * *",
         options=(PROPERTY, FIRM_ID, DRY_RUN),
+        explains=(explaining.WEATHER,),
     ),
 )

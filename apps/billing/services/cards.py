@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, QuerySet, Value, When
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
@@ -96,7 +96,8 @@ def usable_cards(account_ids: Iterable[int]) -> dict[int, PaymentMethod]:
     """
     is_default = When(account__default_payment_method=F("pk"), then=Value(0))
     cards = (
-        PaymentMethod.objects.filter(account__in=set(account_ids), status=Status.ACTIVE)
+        chargeable_cards()
+        .filter(account__in=set(account_ids))
         .alias(rank=Case(is_default, default=Value(1)))
         .order_by("account", "rank", "-created_at", "-pk")
     )
@@ -104,6 +105,11 @@ def usable_cards(account_ids: Iterable[int]) -> dict[int, PaymentMethod]:
     for card in cards:
         found.setdefault(card.account_id, card)
     return found
+
+
+def chargeable_cards() -> "QuerySet[PaymentMethod]":
+    """Return the cards that can be charged."""
+    return PaymentMethod.objects.filter(status=Status.ACTIVE)
 
 
 def ensure_customer(*, account: BillingAccount, payments: Payments) -> str:

@@ -17,7 +17,7 @@ from django.db.models import Max, QuerySet, TextChoices
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from apps.billing.models import Invoice, PaymentAttempt, PaymentMethod
+from apps.billing.models import Invoice, InvoiceQuerySet, PaymentAttempt, PaymentMethod
 from apps.billing.services.cards import usable_cards
 from apps.billing.services.gateways import PROVIDER, payments_for
 from apps.billing.services.notices import tell_no_card
@@ -88,11 +88,23 @@ def process_recurring_charges(
 
 def _firms_with_work(clock: Clock, *, only: Firm | None) -> "QuerySet[Firm]":
     """Return the firms with something to resolve, also suspended ones, or to charge."""
-    due = Invoice.objects.due_for_autopay(now=clock.now).filter(firm__is_active=True)
-    to_charge = Firm.objects.filter(pk__in=due.values("firm"))
+    to_charge = Firm.objects.filter(pk__in=_due(clock).values("firm"))
     to_resolve = Firm.objects.filter(pk__in=unanswered(clock).values("firm"))
     firms = to_charge | to_resolve
     return firms.filter(pk=only.pk) if only else firms
+
+
+def _due(clock: Clock) -> InvoiceQuerySet:
+    return Invoice.objects.due_for_autopay(now=clock.now).filter(firm__is_active=True)
+
+
+def _free(due: InvoiceQuerySet) -> InvoiceQuerySet:
+    return due.exclude(attempts__status__in=PaymentAttempt.OPEN)
+
+
+def chargeable(clock: Clock) -> InvoiceQuerySet:
+    """Return the invoices that a run at this moment takes: due, and no charge under way."""
+    return _free(_due(clock))
 
 
 def _serve(firm: Firm, account: GatewayAccount | None, clock: Clock, report: Report) -> None:
@@ -149,7 +161,7 @@ def _claim_all(till: Till, items: Sequence[Item[Due]]) -> None:
         if card is None or not invoice.account.gateway_customer:
             without_card.append(invoice)
             _skip(item, ChargeReason.NO_CARD)
-        elif reason := _not_chargeable(invoice):
+        elif reason := why_not_chargeable(invoice):
             _skip(item, reason)
         else:
             claimed.append((item, invoice, card))
@@ -165,12 +177,11 @@ def _claim_all(till: Till, items: Sequence[Item[Due]]) -> None:
 def _lock(till: Till, pks: Sequence[int]) -> dict[int, Invoice]:
     """Lock the invoices that are still due, until the claim is committed."""
     due = Invoice.objects.due_for_autopay(now=till.clock.now).filter(pk__in=pks)
-    free = due.exclude(attempts__status__in=PaymentAttempt.OPEN)
-    rows = free.select_related("account__contact").order_by("pk")
+    rows = _free(due).select_related("account__contact").order_by("pk")
     return {row.pk: row for row in rows.select_for_update(of=("self",), no_key=True)}
 
 
-def _not_chargeable(invoice: Invoice) -> ChargeReason | None:
+def why_not_chargeable(invoice: Invoice) -> ChargeReason | None:
     """Return why the gateway would not take an amount, if it would not (spec A3.3)."""
     try:
         to_gateway(invoice.open_minor, invoice.currency)

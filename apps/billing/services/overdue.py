@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import QuerySet, TextChoices
 
 from apps.billing.models import Invoice, InvoiceQuerySet
-from apps.billing.services.statuses import mark_overdue
+from apps.billing.services.statuses import mark_overdue, newly_overdue
 from apps.core import batches
 from apps.core.days import Clock
 from apps.core.problems import Problem
@@ -46,7 +46,7 @@ def mark_overdue_invoices(
             report.fail(firm, problem)
             continue
         with report.attempt(firm) as item:
-            count = mark_overdue(invoices=_invoices().for_firm(firm), today=today)
+            count = mark_overdue(invoices=of_firm_date().for_firm(firm), today=today)
             if not count:
                 raise Skip(OverdueReason.NOT_YET)
             item.does(f"mark {count} as overdue")
@@ -58,15 +58,15 @@ def mark_overdue_invoices(
     return report
 
 
-def _invoices() -> InvoiceQuerySet:
+def of_firm_date() -> InvoiceQuerySet:
+    """Return the invoices that go by the date of their firm: all but rent."""
     return Invoice.objects.exclude(kind=Invoice.Kind.RENT)
 
 
 def _firms(clock: Clock, only: Firm | None) -> "QuerySet[Firm]":
     """Return the firms that may have something to mark: it is over somewhere on Earth."""
     latest = clock.as_of or (clock.now + FARTHEST_EAST).date()
-    passed = _invoices().collectable().filter(due_date__lt=latest)
-    fresh = passed.exclude(status=Invoice.Status.OVERDUE)
+    fresh = newly_overdue(of_firm_date(), on=latest)
     firms = Firm.objects.filter(pk__in=fresh.values("firm"))
     return firms.filter(pk=only.pk) if only else firms
 

@@ -69,6 +69,11 @@ def mark_overdue(*, invoices: InvoiceQuerySet, today: date) -> int:
     For rows that only time changes: ``today`` is the day where these invoices are (a
     property's, a firm's). One statement; the rule is that of ``Invoice.status_on``.
     """
-    passed = invoices.collectable().filter(due_date__lt=today)
-    fresh = passed.exclude(status=Invoice.Status.OVERDUE)
+    fresh = newly_overdue(invoices, on=today)
     return fresh.update(status=Invoice.Status.OVERDUE, updated_at=Now())
+
+
+def newly_overdue(invoices: InvoiceQuerySet, *, on: date) -> InvoiceQuerySet:
+    """Return the open invoices that are overdue on a local day, and do not say so yet."""
+    passed = invoices.collectable().filter(due_date__lt=on)
+    return passed.exclude(status=Invoice.Status.OVERDUE)

@@ -9,7 +9,12 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from apps.calendars.actions import Work, WorkflowReason, actions
-from apps.calendars.models import CalendarEvent, WorkflowExecution, WorkflowRule
+from apps.calendars.models import (
+    CalendarEvent,
+    WorkflowExecution,
+    WorkflowExecutionQuerySet,
+    WorkflowRule,
+)
 from apps.core.days import Clock
 from apps.core.problems import Problem, sentence
 from apps.core.reports import Item, Report, Skip, Subject
@@ -37,7 +42,7 @@ def execute_pending_workflows(*, firm_id: int | None = None, dry_run: bool = Fal
     """
     clock = Clock.read()
     report = Report(dry_run=dry_run, heading="Executing pending workflows...", summary=_summary)
-    rows = WorkflowExecution.objects.filter(firm__is_active=True)
+    rows = of_served()
     if firm_id is not None:
         firm = find_firm(firm_id)
         if left_out := why_not_served(firm):
@@ -52,6 +57,11 @@ def execute_pending_workflows(*, firm_id: int | None = None, dry_run: bool = Fal
         then=partial(_carry_out, report=report, now=clock.now),
     )
     return report
+
+
+def of_served() -> WorkflowExecutionQuerySet:
+    """Return what follows from the events of served firms."""
+    return WorkflowExecution.objects.filter(firm__is_active=True)
 
 
 def _ready(rows: "QuerySet[WorkflowExecution]") -> "QuerySet[WorkflowExecution]":
@@ -74,7 +84,7 @@ def _take(items: Items, *, now: datetime) -> None:
         execution = ours.get(item.thing.pk)
         if execution is None:
             item.skip(WorkflowReason.TAKEN)
-        elif reason := _why_not(execution, now):
+        elif reason := why_not(execution, now):
             closed.setdefault(reason, []).append(execution.pk)
             _leave(item, reason)
         else:
@@ -91,7 +101,7 @@ def _take(items: Items, *, now: datetime) -> None:
     )
 
 
-def _why_not(execution: WorkflowExecution, now: datetime) -> WorkflowReason | None:
+def why_not(execution: WorkflowExecution, now: datetime) -> WorkflowReason | None:
     """Return why something that is due is not to be done, or nothing."""
     rule, event = execution.rule, execution.event
     is_before = rule.trigger == Trigger.BEFORE_START

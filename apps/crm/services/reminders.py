@@ -127,7 +127,7 @@ def send_stale_deal_reminders(
 # ---- which ----------------------------------------------------------------------------------
 
 
-def _due(kind: Kind, rule: Staleness) -> "QuerySet[StaleDealAlert]":
+def due_alerts(kind: Kind, rule: Staleness) -> "QuerySet[StaleDealAlert]":
     """Return the alerts of a firm to tell of today; those of deals touched by now are none."""
     return StaleDealAlert.objects.open().filter(
         kind.about,
@@ -141,7 +141,7 @@ def _due(kind: Kind, rule: Staleness) -> "QuerySet[StaleDealAlert]":
 def _circles(kind: Kind, rule: Staleness) -> Iterator[Circle]:
     """Yield who is to be told: each person who works there, and those in charge together."""
     firm, column = rule.firm, kind.meant_for
-    owners = set(_due(kind, rule).order_by().values_list(column, flat=True).distinct())
+    owners = set(due_alerts(kind, rule).order_by().values_list(column, flat=True).distinct())
     if not owners:
         return
     leaders = in_charge([firm.pk]).get(firm.pk, [])
@@ -190,7 +190,7 @@ def _tell(items: Sequence[Item[Circle]], *, kind: Kind, rule: Staleness, now: da
 
 def _behind_locks(kind: Kind, rule: Staleness, owners: Collection[int | None]) -> Due:
     """Lock the due alerts that are meant for some people; another run waits here."""
-    alerts = _due(kind, rule).annotate(meant=F(kind.meant_for)).select_related("deal")
+    alerts = due_alerts(kind, rule).annotate(meant=F(kind.meant_for)).select_related("deal")
     theirs = Q(meant__in=[owner for owner in owners if owner])
     if None in owners:
         theirs |= Q(meant=None)

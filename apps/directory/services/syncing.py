@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from django.db import OperationalError
-from django.db.models import TextChoices
+from django.db.models import QuerySet, TextChoices
 
 from apps.core.batches import batched, by_key
 from apps.core.days import Clock
@@ -90,10 +90,10 @@ def sync_ad(
 
 
 def _connections(firm_id: int | None, report: Report) -> Iterator[DirectoryConnection]:
-    enabled = DirectoryConnection.objects.filter(is_enabled=True).select_related("firm")
     if firm_id is None:
-        yield from by_key(enabled.filter(firm__in=Firm.objects.served()))
+        yield from by_key(synchronised().select_related("firm"))
         return
+    enabled = DirectoryConnection.objects.filter(is_enabled=True).select_related("firm")
     firm = find_firm(firm_id)
     connection = enabled.filter(firm=firm).first()
     if connection is None:
@@ -102,6 +102,12 @@ def _connections(firm_id: int | None, report: Report) -> Iterator[DirectoryConne
         report.says(left_out)
     else:
         yield connection
+
+
+def synchronised() -> "QuerySet[DirectoryConnection]":
+    """Return the directories that are switched on, of served firms."""
+    enabled = DirectoryConnection.objects.filter(is_enabled=True)
+    return enabled.filter(firm__in=Firm.objects.served())
 
 
 @dataclass(frozen=True, slots=True)

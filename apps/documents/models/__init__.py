@@ -5,6 +5,7 @@ from apps.documents.models.documents import (
     Document,
     DocumentQuerySet,
     SignatureRequest,
+    SignatureRequestQuerySet,
     fingerprint,
 )
 from apps.documents.models.requests import (
@@ -12,6 +13,7 @@ from apps.documents.models.requests import (
     MOST_REMINDERS,
     FileRequest,
     FileRequestItem,
+    FileRequestQuerySet,
     ReceivedFile,
     UploadLink,
 )
@@ -24,8 +26,10 @@ __all__ = [
     "DocumentQuerySet",
     "FileRequest",
     "FileRequestItem",
+    "FileRequestQuerySet",
     "ReceivedFile",
     "SignatureRequest",
+    "SignatureRequestQuerySet",
     "UploadLink",
     "fingerprint",
 ]

@@ -146,6 +146,13 @@ def _look_at(
     ]
 
 
+def look_at(engagement: Engagement, *, today: date) -> list[Finding]:
+    """Return what is to be invoiced of one engagement on a day, or why nothing is."""
+    key = engagement.pk
+    desk = Desk(engagement.firm, today, set())  # whether a card is there changes no decision
+    return _look_at(engagement, claims_of([key])[key], rates_of([key])[key], desk)
+
+
 def _why_none(due: Sequence[Period], claims: Sequence[Claim]) -> PackageReason:
     if due:
         return PackageReason.ZERO_FEE

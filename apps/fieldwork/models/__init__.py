@@ -7,7 +7,12 @@ from apps.fieldwork.models.contractors import (
     ContractorProfile,
     ContractorQuerySet,
 )
-from apps.fieldwork.models.payouts import Payout, PayoutRequest, PayoutRequestLine
+from apps.fieldwork.models.payouts import (
+    Payout,
+    PayoutRequest,
+    PayoutRequestLine,
+    PayoutRequestQuerySet,
+)
 from apps.fieldwork.models.summaries import SummaryMark
 from apps.fieldwork.models.work_orders import (
     Estimate,
@@ -27,6 +32,7 @@ __all__ = [
     "Payout",
     "PayoutRequest",
     "PayoutRequestLine",
+    "PayoutRequestQuerySet",
     "SummaryMark",
     "WorkOrder",
     "WorkOrderEvent",

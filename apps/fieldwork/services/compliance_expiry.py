@@ -110,7 +110,7 @@ def check_compliance_expiry(
     scope.tell(report)
     for firms, today in scope.by_day(report, clock, at=at):
         rules = Rules(today, days)
-        papers = _papers_of(firms)
+        papers = papers_of(firms)
         _take_stock(report, papers, rules)
         report.attempt_each(
             _changes(report, papers, rules),
@@ -123,7 +123,8 @@ def check_compliance_expiry(
 # ---- which --------------------------------------------------------------------------------
 
 
-def _papers_of(firms: "QuerySet[Firm]") -> "QuerySet[ComplianceDocument]":
+def papers_of(firms: "QuerySet[Firm]") -> "QuerySet[ComplianceDocument]":
+    """Return the papers that the check is about."""
     return ComplianceDocument.objects.current().filter(
         firm__in=firms, contractor__is_active=True, expires_on__isnull=False
     )

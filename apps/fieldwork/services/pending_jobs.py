@@ -98,6 +98,13 @@ def _facts(firm: Firm, today: date) -> dict[str, Any]:
     }
 
 
+def in_digest(orders: WorkOrderQuerySet, *, today: date) -> WorkOrderQuerySet:
+    """Return what any section of a digest shows on a day."""
+    return (
+        orders.unassigned() | orders.approaching(on=today, days=SOON) | orders.overdue(on=today)
+    )
+
+
 def _section(orders: WorkOrderQuerySet) -> dict[str, Any]:
     """Return how many orders there are, and the first of them by due date."""
     ordered = orders.order_by(F("due_date").asc(nulls_last=True), "number")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 
-from django.db.models import Count, Exists, F, OuterRef, Q, TextChoices
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, TextChoices
 
 from apps.audit.services import event, record_all
 from apps.billing.models import Invoice
@@ -114,12 +114,17 @@ def auto_close_stale_jobs(
     scope.tell(report)
     somewhere = Q(pk=None)
     for firms, today in scope.by_day(report, clock, at=at, weekdays=weekdays):
-        over = {name: Q(**{name: None}) | Q(**{f"{name}__lt": today}) for name in _DATES}
-        somewhere |= Q(*over.values(), firm__in=firms)
+        somewhere |= over_in(firms, today)
     idle = Idle(somewhere, clock.now, days)
     _close(report, idle, force=force)
     _warn(report, idle)
     return report
+
+
+def over_in(firms: "QuerySet[Firm]", today: date) -> Q:
+    """Return the condition for jobs in some firms whose days are over on a local day."""
+    over = [Q(**{name: None}) | Q(**{f"{name}__lt": today}) for name in _DATES]
+    return Q(*over, firm__in=firms)
 
 
 # ---- closed -------------------------------------------------------------------------------

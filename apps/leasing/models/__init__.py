@@ -2,7 +2,14 @@
 
 from apps.leasing.models.fees import LateFeeAssessment, PropertyBillingConfig
 from apps.leasing.models.homes import JurisdictionCap, Property, Unit
-from apps.leasing.models.leases import Lease, LeaseCharge, LeaseParty, RentPeriod, RentStep
+from apps.leasing.models.leases import (
+    Lease,
+    LeaseCharge,
+    LeaseParty,
+    LeaseQuerySet,
+    RentPeriod,
+    RentStep,
+)
 from apps.leasing.models.rewards import RewardConfiguration, RewardGrant
 
 __all__ = [
@@ -11,6 +18,7 @@ __all__ = [
     "Lease",
     "LeaseCharge",
     "LeaseParty",
+    "LeaseQuerySet",
     "Property",
     "PropertyBillingConfig",
     "RentPeriod",

@@ -72,18 +72,16 @@ def _first_fees(report: Report, homes: "QuerySet[Property]", today: date) -> Ite
     shortest: int | None = charging.aggregate(days=Min("grace_days"))["days"]
     if shortest is None:
         return
-    known_late = LateFeeAssessment.objects.filter(invoice=OuterRef("pk"))
-    late = _late(homes, today).filter(due_date__lt=today - timedelta(days=shortest))
-    late = late.exclude(Exists(known_late))
+    late = unassessed(homes, today).filter(due_date__lt=today - timedelta(days=shortest))
     report.expect(late.count())
     for page in batches.pages(late):
         known = terms.of_leases([_lease(invoice) for invoice in page])
         for invoice in page:
             config = known[_lease(invoice).pk].on(today)
-            if config is None or config.late_fee_type == NoFee:
+            if config is None or why_not_yet(invoice, config, today=today):
                 continue
-            grace_end = _grace_end(invoice, config)
-            if today > grace_end and _owes(report, invoice, config):
+            if _owes(report, invoice, config):
+                grace_end = _grace_end(invoice, config)
                 yield Overdue(invoice, _lease(invoice), today, grace_end, [(INITIAL, config)])
 
 
@@ -131,6 +129,27 @@ def _daily_fees(report: Report, homes: "QuerySet[Property]", today: date) -> Ite
                 yield Overdue(invoice, _lease(invoice), today, grace_end, keys)
 
 
+def unassessed(homes: "QuerySet[Property]", today: date) -> "QuerySet[Invoice]":
+    """Return the rent that is late on a local day and was never assessed."""
+    known_late = LateFeeAssessment.objects.filter(invoice=OuterRef("pk"))
+    return _late(homes, today).exclude(Exists(known_late))
+
+
+def why_no_fee(invoice: Invoice, config: PropertyBillingConfig | None, *, today: date) -> str:
+    """Say why rent that is late and was never assessed costs no fee on a day, or nothing."""
+    if config is None:
+        return "its lease has no terms for late fees"
+    return why_not_yet(invoice, config, today=today) or _too_little(invoice, config)
+
+
+def why_not_yet(invoice: Invoice, config: PropertyBillingConfig, *, today: date) -> str:
+    """Say why its terms ask for no first fee on a day, whatever is owed, or nothing."""
+    if config.late_fee_type == NoFee:
+        return "its terms know no late fee"
+    grace_end = _grace_end(invoice, config)
+    return "" if today > grace_end else f"it can be paid without a fee until {grace_end}"
+
+
 def _late(homes: "QuerySet[Property]", today: date) -> "QuerySet[Invoice]":
     return (
         Invoice.objects.collectable()
@@ -156,15 +175,19 @@ def _grace_end(invoice: Invoice, config: PropertyBillingConfig) -> date:
 
 def _owes(report: Report, invoice: Invoice, config: PropertyBillingConfig) -> bool:
     """Tell whether enough principal is unpaid; report a small balance as skipped."""
+    too_little = _too_little(invoice, config)
+    if too_little and invoice.principal_open_minor > 0:
+        report.skip(invoice, LateFeeReason.SMALL_BALANCE, f"{invoice}: {too_little}")
+    return not too_little
+
+
+def _too_little(invoice: Invoice, config: PropertyBillingConfig) -> str:
+    """Say that what is owed costs no fee, if so."""
     principal = invoice.principal_open_minor
-    if 0 < principal <= config.min_balance_minor:
-        left = money.write_minor(principal, invoice.currency)
-        report.skip(
-            invoice,
-            LateFeeReason.SMALL_BALANCE,
-            f"{invoice}: only {left} unpaid, below the minimum for a late fee",
-        )
-    return principal > config.min_balance_minor
+    if principal > config.min_balance_minor:
+        return ""
+    left = money.write_minor(principal, invoice.currency)
+    return f"only {left} unpaid, below the minimum for a late fee"
 
 
 def _reverse(report: Report, homes: "QuerySet[Property]", *, today: date, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """Payment reminders: which invoice, which milestone, whom, and how (spec D19)."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TypedDict
@@ -106,10 +106,29 @@ def _reached(
     asked: Asked,
 ) -> Iterator[Reminder]:
     """Yield the invoices that have reached a milestone which some renter has not heard of."""
-    lists = PropertyBillingConfig.objects.filter(firm__in=homes.values("firm"))
-    most_before, most_after = furthest(
-        lists.values_list("remind_days_before", "remind_days_after").distinct(), asked
-    )
+    rent, manual = open_near(homes, today=today, asked=asked, lists=lists_at(homes))
+    report.expect(rent.count() + manual.count())
+    for page in batches.pages(rent):
+        leases = {invoice.pk: invoice.rent_period.lease for invoice in page}
+        yield from _page(report, page, leases, today=today, asked=asked)
+    for page in batches.pages(manual):
+        yield from _page(report, page, _leases_of(page), today=today, asked=asked)
+
+
+def lists_at(homes: "QuerySet[Property]") -> "Iterable[tuple[str, str]]":
+    """Return the lists of days that the terms of the properties' firms have; one query."""
+    configs = PropertyBillingConfig.objects.filter(firm__in=homes.values("firm"))
+    return configs.values_list("remind_days_before", "remind_days_after").distinct()
+
+
+def open_near(
+    homes: "QuerySet[Property]", *, today: date, asked: Asked, lists: Iterable[tuple[str, str]]
+) -> "tuple[QuerySet[Invoice], QuerySet[WithAnnotations[Invoice, OfLease]]]":
+    """Return the open invoices near a milestone: of rent, and manual ones.
+
+    ``lists`` are the days before and after the due date as the terms in question have them.
+    """
+    most_before, most_after = furthest(lists, asked)
     open_ = (
         Invoice.objects.collectable()
         .undisputed(on=today)
@@ -119,13 +138,28 @@ def _reached(
         )
         .select_related("firm__settings")
     )
-    rent, manual = _rent(open_, homes), _manual(open_, homes)
-    report.expect(rent.count() + manual.count())
-    for page in batches.pages(rent):
-        leases = {invoice.pk: invoice.rent_period.lease for invoice in page}
-        yield from _page(report, page, leases, today=today, asked=asked)
-    for page in batches.pages(manual):
-        yield from _page(report, page, _leases_of(page), today=today, asked=asked)
+    return _rent(open_, homes), _manual(open_, homes)
+
+
+def milestone_of(
+    invoice: Invoice, lease: Lease, lease_terms: terms.Terms, *, today: date, asked: Asked
+) -> Milestone | None:
+    """Return the milestone that an open invoice of a lease has reached on a day, if any."""
+    return _milestone(invoice, lease, _steps(lease_terms, today=today, asked=asked), today)
+
+
+def told_of(invoice: Invoice, milestone: Milestone) -> "QuerySet[Notification]":
+    """Return the messages that reminded somebody of an invoice's milestone."""
+    return Notification.objects.filter(
+        type=PAYMENT_REMINDER.name,
+        subject_type=Invoice._meta.label_lower,
+        subject_id=str(invoice.pk),
+        dedupe_key=_key(invoice, milestone),
+    )
+
+
+def _key(invoice: Invoice, milestone: Milestone) -> str:
+    return f"rent-reminder:{invoice.pk}:{milestone.name}"
 
 
 def _rent(open_: "QuerySet[Invoice]", homes: "QuerySet[Property]") -> "QuerySet[Invoice]":
@@ -183,7 +217,7 @@ def _page(
             report.fail(invoice, problem)
             continue
         milestone = _milestone(invoice, lease, steps, today)
-        if milestone is None or not _channels(invoice.firm):
+        if milestone is None or not channels_of(invoice.firm):
             continue
         heard = told[invoice.pk]
         unheard = [
@@ -255,7 +289,7 @@ def _is_coming(invoice: Invoice, coming: Sequence[Underway]) -> bool:
     return sum(one.amount_minor for one in coming) >= invoice.open_minor
 
 
-def _channels(firm: Firm) -> tuple[Channel, ...]:
+def channels_of(firm: Firm) -> tuple[Channel, ...]:
     """Return the channels on which a firm reminds."""
     settings: FirmSettings = getattr(firm, "settings", None) or FirmSettings()
     wanted = {
@@ -297,10 +331,10 @@ def _drafts(reminder: Reminder) -> Iterator[Draft]:
             type=PAYMENT_REMINDER,
             firm_id=invoice.firm_id,
             recipient=renter,
-            dedupe_key=f"rent-reminder:{invoice.pk}:{reminder.milestone.name}",
+            dedupe_key=_key(invoice, reminder.milestone),
             about=invoice,
             context=context,
-            channels=_channels(invoice.firm),
+            channels=channels_of(invoice.firm),
         )
 
 

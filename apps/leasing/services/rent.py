@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
-from django.db.models import TextChoices
+from django.db.models import QuerySet, TextChoices
 
 from apps.billing.models import Invoice, InvoiceLine
 from apps.billing.services import InvoiceDraft, LineDraft, issue_invoices, lock_numbering
@@ -18,6 +18,8 @@ from apps.leasing.messages import INVOICE_ISSUED
 from apps.leasing.models import (
     Lease,
     LeaseCharge,
+    LeaseQuerySet,
+    Property,
     PropertyBillingConfig,
     RentPeriod,
     RentStep,
@@ -89,7 +91,7 @@ def generate_monthly_invoices(
     report = Report(dry_run=dry_run, heading="Generating rent invoices...", summary=_summary)
     scope.tell(report)
     for homes, today in scope.by_day(report, clock):
-        leases = Lease.objects.living().filter(unit__property__in=homes)
+        leases = billable(homes)
         report.expect(leases.count())
         leases = leases.select_related("unit", "account").prefetch_related("unit__property")
         pages = batches.pages(leases)  # prefetched: one instance for a property's many leases
@@ -99,6 +101,27 @@ def generate_monthly_invoices(
             subject=lambda due: due.subject,
         )
     return report
+
+
+def billable(homes: "QuerySet[Property]") -> LeaseQuerySet:
+    """Return the leases of some properties that owe rent."""
+    return Lease.objects.living().filter(unit__property__in=homes)
+
+
+def why_not_invoiced(lease: Lease, *, today: date, clock: Clock) -> str:
+    """Say why a lease that owes rent gets no invoice on a day, or nothing. Two queries."""
+    config = terms.effective([lease], clock=clock).get(lease.pk)
+    due = list(_months_due(lease, config, today=today, asked=None))
+    claimed = _claimed(due)
+    if not due:
+        return f"it is not in force in {today:%Y-%m}"
+    if len(claimed) < len(due):
+        return ""
+    last = due[-1].month
+    following = LeaseMonth(lease, days.add_months(last, 1))
+    lead = timedelta(days=config.invoice_lead_days if config else 0)
+    on = min(following.due - lead, following.month) if lead else following.month
+    return f"{last:%Y-%m} is dealt with already; {following.month:%Y-%m} follows on {on}"
 
 
 def invoice_rent(due: Sequence[LeaseMonth], *, clock: Clock) -> list[Invoice]:

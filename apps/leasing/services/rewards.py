@@ -79,10 +79,7 @@ def calculate_rewards(
 
 def _renters(*, tenant: int | None, firm_id: int | None) -> tuple["QuerySet[Contact]", str]:
     firm = find_firm(firm_id) if firm_id is not None else None
-    primary = LeaseParty.objects.filter(
-        role=LeaseParty.Role.PRIMARY, lease__status__in=Lease.LIVING
-    )
-    renters = Contact.objects.present().filter(firm__is_active=True)
+    renters = rewardable()
     if firm is not None:
         renters = renters.filter(firm=firm)
     if tenant is not None:
@@ -90,8 +87,17 @@ def _renters(*, tenant: int | None, firm_id: int | None) -> tuple["QuerySet[Cont
         if someone is None or (firm is not None and someone.firm_id != firm.pk):
             raise BadOption(f"Tenant with ID {tenant} does not exist.")
         firm, renters = someone.firm, renters.filter(pk=tenant)
-    renters = renters.filter(pk__in=primary.values("contact")).select_related("user", "firm")
+    renters = renters.select_related("user", "firm")
     return renters, why_not_served(firm) if firm is not None else ""
+
+
+def rewardable() -> "QuerySet[Contact]":
+    """Return the primary parties of leases in force, of served firms."""
+    primary = LeaseParty.objects.filter(
+        role=LeaseParty.Role.PRIMARY, lease__status__in=Lease.LIVING
+    )
+    renters = Contact.objects.present().filter(firm__is_active=True)
+    return renters.filter(pk__in=primary.values("contact"))
 
 
 def _histories(page: Sequence[Contact], *, clock: Clock) -> list[History]:

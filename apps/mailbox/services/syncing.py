@@ -15,7 +15,7 @@ from apps.core.reports import Report, block
 from apps.firms.models import Firm, RetentionPolicy
 from apps.firms.services import find_firm, find_tenant, why_not_served
 from apps.integrations.storage import get_storage
-from apps.mailbox.models import EmailConnection
+from apps.mailbox.models import EmailConnection, EmailConnectionQuerySet
 from apps.mailbox.services.connections import own_addresses
 from apps.mailbox.services.storing import NEW
 from apps.mailbox.services.visits import CONNECTIONS, Tour, Visit
@@ -77,7 +77,7 @@ def _firms(
     report: Report, *, tenant: str | None, firm_id: int | None, now: datetime
 ) -> Iterator[Firm]:
     """Yield the firms with a mailbox to be read, and say which one is left out."""
-    due = EmailConnection.objects.due(now=now).filter(firm__is_active=True)
+    due = readable(now)
     asked = [find_firm(firm_id)] if firm_id is not None else []
     asked += [find_tenant(tenant)] if tenant is not None else []
     for firm in asked:
@@ -88,6 +88,11 @@ def _firms(
     rows = due.values("firm").annotate(waited=waited).order_by("waited", "firm")
     for key in list(rows.values_list("firm", flat=True)):
         yield Firm.objects.select_related("settings").get(pk=key)
+
+
+def readable(now: datetime) -> EmailConnectionQuerySet:
+    """Return the mailboxes to be read now, of served firms."""
+    return EmailConnection.objects.due(now=now).filter(firm__is_active=True)
 
 
 def _why_not(connection: EmailConnection, now: datetime) -> str:

@@ -82,7 +82,7 @@ def process_recurring_payments(
     with Bank() as bank:
         resolve(report, orders, bank=bank, clock=clock)
         for theirs, today in by_day(report, subscriptions, clock):
-            due = _due(theirs, today=today, days_before=days_before, clock=clock)
+            due = due_for_renewal(theirs, today=today, days_before=days_before, clock=clock)
             report.expect(due.count())
             report.attempt_each(
                 _found(report, due, bank),
@@ -97,7 +97,7 @@ def process_recurring_payments(
 # ---- which ----------------------------------------------------------------------------------
 
 
-def _due(
+def due_for_renewal(
     subscriptions: SubscriptionQuerySet, *, today: date, days_before: int, clock: Clock
 ) -> SubscriptionQuerySet:
     """Return the subscriptions whose expiry is near and may be charged now."""
@@ -129,6 +129,14 @@ def _due(
         .alias(failed=failed)
         .filter(failed__lt=ATTEMPTS)
     )
+
+
+def why_not_renewed(subscription: Subscription) -> str:
+    """Say why a subscription that is due is not charged, or nothing. One query."""
+    card = saved_cards([subscription.pk]).get(subscription.pk)
+    if card is None:
+        return str(RenewalReason.NO_CARD.label)
+    return "" if fits(card, subscription) else str(RenewalReason.PRICE_CHANGED.label)
 
 
 def _found(report: Report, due: SubscriptionQuerySet, bank: Bank) -> Iterator[Renewal]:

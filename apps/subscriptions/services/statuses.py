@@ -111,7 +111,7 @@ def check_subscription_status(
     heading = f"Checking subscription status (grace period: {days_in_words(grace)})..."
     report = Report(dry_run=dry_run, heading=heading, summary=_summary)
     for theirs, today in by_day(report, subscriptions, clock):
-        near = theirs.filter(expires_on__lte=today + timedelta(days=REMIND_AT))
+        near = near_expiry(theirs, today=today)
         _ask_about_payments(report, near, today=today, grace=grace, clock=clock)
         report.expect(near.count())
         report.attempt_each(
@@ -159,11 +159,32 @@ def tell(reached: Sequence[Reached]) -> set[int]:
 
 def _asked(*, tenant: str | None, firm_id: int | None) -> SubscriptionQuerySet:
     """Return the subscriptions that the options select; a closed firm is left in peace."""
-    found = Subscription.objects.served().filter(expires_on__isnull=False)
-    found = found.exclude(firm__status=Firm.Status.CLOSED)
+    found = checked()
     if firm_id is not None:
         found = found.filter(firm=find_firm(firm_id))
     return found if tenant is None else found.filter(firm=find_tenant(tenant))
+
+
+def checked() -> SubscriptionQuerySet:
+    """Return the subscriptions that end, of firms that are not closed."""
+    found = Subscription.objects.served().filter(expires_on__isnull=False)
+    return found.exclude(firm__status=Firm.Status.CLOSED)
+
+
+def near_expiry(subscriptions: SubscriptionQuerySet, *, today: date) -> SubscriptionQuerySet:
+    """Return those that expire soon enough to say so, or have."""
+    return subscriptions.filter(expires_on__lte=today + timedelta(days=REMIND_AT))
+
+
+def why_no_step(subscription: Subscription, *, today: date, grace: int) -> str:
+    """Say why a subscription that expires soon takes no step on a day, or nothing."""
+    step = step_of(subscription, today=today, grace=grace)
+    if step is None:
+        return f"it was cancelled and ends on {subscription.expires_on}"
+    reached = Reached(subscription, step, today, grace)
+    if step not in ENDS and reached.key in _told([reached]):
+        return f"its owners have been told of this step ({step})"
+    return ""
 
 
 def _ask_about_payments(

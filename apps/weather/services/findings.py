@@ -49,6 +49,11 @@ class WeatherReason(TextChoices):
         return self in {WeatherReason.ALREADY, WeatherReason.MEANWHILE}
 
 
+def is_somewhere(home: Property) -> bool:
+    """Tell whether it is known where a property is."""
+    return home.latitude is not None and home.longitude is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One kind of weather at a property, or one official event there."""
@@ -101,7 +106,7 @@ class Lookout:
 
     def _places(self, homes: Iterable[Property]) -> Iterator[tuple[int, Place]]:
         for home in homes:
-            if home.latitude is None or home.longitude is None:
+            if not is_somewhere(home) or home.latitude is None or home.longitude is None:
                 words = f"{home}: skipped (no coordinates)"
                 self.report.skip(home, WeatherReason.NO_COORDINATES, words)
                 continue

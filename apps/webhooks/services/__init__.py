@@ -6,6 +6,7 @@ from apps.webhooks.services.accounts import (
     enable_account,
     find_account,
     save_account,
+    usable_accounts,
 )
 from apps.webhooks.services.answering import act_at_once
 from apps.webhooks.services.cleanup import cleanup_webhook_events
@@ -33,4 +34,5 @@ __all__ = [
     "process_webhook_events",
     "receive",
     "save_account",
+    "usable_accounts",
 ]

@@ -21,12 +21,12 @@ def find_account(*, firm_id: int | None, provider: str) -> GatewayAccount | None
 
     Usable is an active one of this host's mode: live keys are used in production only.
     """
-    return _usable(provider).filter(firm=firm_id).first()
+    return usable_accounts(provider).filter(firm=firm_id).first()
 
 
 def accounts_by_firm(*, provider: str, firm_ids: Iterable[int]) -> dict[int, GatewayAccount]:
     """Return the usable accounts of many firms at a provider, by the firm's key."""
-    found = _usable(provider).filter(firm__in=set(firm_ids))
+    found = usable_accounts(provider).filter(firm__in=set(firm_ids))
     return {account.firm_id: account for account in found if account.firm_id}
 
 
@@ -72,7 +72,8 @@ def enable_account(*, account: GatewayAccount, actor: User | None) -> None:
 # ---- inside -------------------------------------------------------------------------------
 
 
-def _usable(provider: str) -> QuerySet[GatewayAccount]:
+def usable_accounts(provider: str) -> QuerySet[GatewayAccount]:
+    """Return the accounts at a provider that are active and of this host's mode."""
     return GatewayAccount.objects.filter(
         provider=provider,
         status=GatewayAccount.Status.ACTIVE,

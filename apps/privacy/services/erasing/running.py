@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from apps.audit.services import record
 from apps.core.days import Clock
 from apps.core.fields import Secrets
@@ -85,10 +87,20 @@ def _find(request_id: int, now: datetime) -> "Run":
 
 def _due(now: datetime) -> Iterator["Run"]:
     """Yield the runs of what can begin or go on."""
-    for request in ErasureRequest.objects.filter(status__in=POSSIBLE).order_by("pk"):
+    for request in possible().order_by("pk"):
         run = Run(request, now, at_once=False)
         if run.has_work():
             yield run
+
+
+def possible() -> "QuerySet[ErasureRequest]":
+    """Return the requests that were approved and are not carried out in full."""
+    return ErasureRequest.objects.filter(status__in=POSSIBLE)
+
+
+def has_work(request: ErasureRequest, *, now: datetime) -> bool:
+    """Tell whether anything of a request can be done now."""
+    return Run(request, now, at_once=False).has_work()
 
 
 @dataclass

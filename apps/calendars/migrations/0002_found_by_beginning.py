@@ -1,0 +1,13 @@
+"""What somebody asks about is found by its beginning: the page Why reads these indexes."""
+
+from django.db import migrations
+
+from apps.core.prefixes import AddPrefixIndexes
+
+
+class Migration(migrations.Migration):
+    dependencies = [("calendars", "0001_initial")]
+
+    operations = [
+        AddPrefixIndexes("calendarevent", "title"),
+    ]
