@@ -61,6 +61,14 @@ def number(name: str, default: float, *, above: float = 0.0) -> float:
     return value
 
 
+def choice(name: str, default: str, choices: Sequence[str]) -> str:
+    """One of some words."""
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}.")
+    return value
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A list separated by commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]

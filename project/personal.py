@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from apps.access import personal as access
 from apps.audit import personal as audit
 from apps.audit import retention as audit_retention
 from apps.billing import personal as billing
@@ -36,6 +37,7 @@ from apps.webhooks import retention as webhooks_retention
 # From the top of the house down, as within each page: what hangs on a row, or is found by it,
 # comes before it.
 HOLDINGS: tuple[Holding, ...] = (
+    *access.HOLDINGS,
     *privacy.HOLDINGS,
     *weather.HOLDINGS,
     *fieldwork.HOLDINGS,
