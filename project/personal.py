@@ -7,6 +7,7 @@ from apps.audit import personal as audit
 from apps.audit import retention as audit_retention
 from apps.billing import personal as billing
 from apps.calendars import personal as calendars
+from apps.console import personal as console
 from apps.contacts import personal as contacts
 from apps.core.personal import Alongside, Blocker, Expiry, Holding, Need
 from apps.crm import personal as crm
@@ -38,6 +39,7 @@ from apps.webhooks import retention as webhooks_retention
 # comes before it.
 HOLDINGS: tuple[Holding, ...] = (
     *access.HOLDINGS,
+    *console.HOLDINGS,
     *privacy.HOLDINGS,
     *weather.HOLDINGS,
     *fieldwork.HOLDINGS,

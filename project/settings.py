@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import django_stubs_ext
+from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.documents.kinds import CONTENT_TYPES
@@ -74,10 +75,14 @@ INSTALLED_APPS = [
     "axes",
     "django_otp",
     "apps.access",
+    "apps.console",
+    "django_htmx",
+    "csp",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -87,6 +92,7 @@ MIDDLEWARE = [
     "apps.firms.middleware.NoteActivity",
     "apps.access.middleware.SecondFactor",
     "apps.firms.middleware.MustChangePassword",
+    "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",  # last: it answers for a sign-in that was refused
@@ -294,6 +300,16 @@ STORAGES = {
     },
 }
 SECURE_REFERRER_POLICY = "same-origin"
+# Of every page that does not say so itself: nothing inline, nothing from anywhere else.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
 X_FRAME_OPTIONS = "DENY"
 # How many proxies of ours add the visitor's address to X-Forwarded-For.
 TRUSTED_PROXIES = env.whole("TRUSTED_PROXIES", 0)

@@ -34,7 +34,7 @@ _VIEW = (
     "jobs",
 )
 _HIDDEN = (
-    *("user", "usersession", "runlock", "clustersign", "numbersequence"),
+    *("user", "usersession", "runlock", "jobpause", "clustersign", "numbersequence"),
     *("webhookrefusal", "webhookfingerprint", "summarymark", "uploadlink"),
     "ticketreference",
 )

@@ -18,7 +18,7 @@ from django_q.models import OrmQ, Schedule
 
 from apps.core.problems import BadOption
 from apps.jobs.job import Job, registry
-from apps.jobs.models import JobRun
+from apps.jobs.models import JobPause, JobRun
 from apps.jobs.schedules import arguments_of, broken_rules, job_of
 
 GRACE = timedelta(minutes=10)  # beyond a job's time-out: the queue may be long
@@ -71,11 +71,12 @@ def examine(*, now: datetime) -> Health:
             by_job.setdefault(job.name, []).append(row)
         findings += _misread(row)
     scheduled = 0
+    pauses = {pause.job: pause for pause in JobPause.objects.in_force(now)}
     for job in registry():
         own = by_job.get(job.name, [])
         if job.cron and not own:
             findings.append(_missing(job))
-        findings += _resting(job, own)
+        findings += _resting(job, own, pauses.get(job.name))
         acting = [row for row in own if _acts(row)]
         scheduled += bool(acting)
         for row in acting:
@@ -98,7 +99,9 @@ def _missing(job: Job) -> Finding:
     return Finding("missing", job.name, text)
 
 
-def _resting(job: Job, rows: list[Schedule]) -> Iterator[Finding]:
+def _resting(job: Job, rows: list[Schedule], pause: JobPause | None) -> Iterator[Finding]:
+    if pause:
+        yield Finding("paused", job.name, f"{pause}.", alarming=False)
     for row in rows:
         if row.repeats == 0 and row.schedule_type != Schedule.ONCE:
             text = f"{job.name} is paused ({_called(row)})."
@@ -128,6 +131,8 @@ def _late(job: Job, row: Schedule, *, now: datetime) -> Iterator[Finding]:
     arguments = _arguments(row)
     recent = successes.filter(started_at__gte=due).values_list("arguments", flat=True)
     if any(_covers(done, arguments) for done in recent) or _is_new(job, row, due):
+        return
+    if JobPause.objects.filter(job=job.name).touching(due, due + STUCK).exists():
         return
     last = max(
         (

@@ -1,11 +1,11 @@
 """What is on the record: runs of jobs, their items, and who holds which lock."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.functional import cached_property
 from moneyed import Money
@@ -31,6 +31,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
     def going_on(self) -> Self:
         return self.filter(state=JobRun.State.RUNNING)
 
+    def under_way(self) -> Self:
+        """Runs that wait in the queue or are going on."""
+        return self.filter(state__in=JobRun.UNDER_WAY)
+
     def successful(self) -> Self:
         return self.filter(state=JobRun.State.DONE)
 
@@ -51,6 +55,7 @@ class JobRun(models.Model):
         BLOCKED = "blocked"
         BUSY = "busy"
         DUPLICATE = "duplicate"
+        PAUSED = "paused"
 
     class Source(models.TextChoices):
         COMMAND = "command"
@@ -69,6 +74,14 @@ class JobRun(models.Model):
         blank=True,
         related_name="applications",
         help_text="The dry run whose items, and no others, this run carries out.",
+    )
+    retry_of = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="retries",
+        help_text="The run whose failed items, and no others, this run takes up again.",
     )
     source = models.CharField(max_length=10, choices=Source)
     started_by = models.ForeignKey(
@@ -111,6 +124,8 @@ class JobRun(models.Model):
 
     objects = JobRunQuerySet.as_manager()
 
+    UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
+
     class Meta:
         constraints = [
             models.UniqueConstraint(
@@ -151,7 +166,8 @@ class JobRun(models.Model):
 
     @cached_property
     def ended_well(self) -> bool:
-        return self.state in {self.State.DONE, self.State.BUSY, self.State.DUPLICATE}
+        states = self.State
+        return self.state in {states.DONE, states.BUSY, states.DUPLICATE, states.PAUSED}
 
 
 class JobRunItem(models.Model):
@@ -182,6 +198,8 @@ class JobRunItem(models.Model):
                 fields=["subject_kind", "subject_key", "-recorded_at"],
                 name="jobs_jobrunitem_about",
             ),
+            # Whether a run touched a firm: what that firm's people may see of the record.
+            models.Index(fields=["firm", "run"], name="jobs_jobrunitem_of_firm"),
         ]
 
     def __str__(self) -> str:
@@ -192,6 +210,65 @@ class JobRunItem(models.Model):
         if self.amount_minor is None:
             return None
         return money.from_minor(self.amount_minor, self.currency)
+
+
+class JobPauseQuerySet(models.QuerySet["JobPause"]):
+    def in_force(self, at: datetime) -> Self:
+        """Pauses that hold at a time; at most one of each job."""
+        ahead = Q(until=None) | Q(until__gt=at)
+        return self.filter(ahead, since__lte=at, resumed_at=None)
+
+    def touching(self, start: datetime, end: datetime) -> Self:
+        """Pauses of which some moment lies between two times."""
+        later = Q(until=None) | Q(until__gt=start)
+        return self.filter(later, Q(resumed_at=None) | Q(resumed_at__gt=start), since__lt=end)
+
+
+class JobPause(models.Model):
+    """A job rests: its schedules start nothing until then. People may still run it."""
+
+    job = models.CharField(max_length=100)
+    since = models.DateTimeField(default=timezone.now)
+    until = models.DateTimeField(null=True, blank=True, help_text="Empty: until resumed.")
+    reason = models.CharField(max_length=300)
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    resumed_at = models.DateTimeField(null=True, blank=True)
+    resumed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+
+    objects = JobPauseQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job"], condition=Q(resumed_at=None), name="jobs_jobpause_one_open"
+            ),
+            models.CheckConstraint(
+                condition=Q(until=None) | Q(until__gt=F("since")), name="jobs_jobpause_forwards"
+            ),
+        ]
+        indexes = [models.Index(fields=["job", "-since"], name="jobs_jobpause_history")]
+
+    def __str__(self) -> str:
+        until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
+        return f"{self.job} is paused{until}: {self.reason}"
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, or will; nothing while nobody has said."""
+        ends = [at for at in (self.until, self.resumed_at) if at]
+        return min(ends, default=None)
 
 
 class RunLock(models.Model):

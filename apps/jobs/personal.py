@@ -10,7 +10,7 @@ from django_q.models import OrmQ, Schedule, Task
 
 from apps.core.batches import by_key
 from apps.core.personal import Found, Holding, read_signed, read_text
-from apps.jobs.models import ClusterSign, JobRun, JobRunItem, RunLock
+from apps.jobs.models import ClusterSign, JobPause, JobRun, JobRunItem, RunLock
 
 _PICKLED = ("args", "kwargs", "result")
 
@@ -57,6 +57,13 @@ HOLDINGS = (
         authors=("started_by", "cancel_requested_by"),
         told=("arguments", "schedule_name", "summary", "problem"),
         plain=("job", "task_id", "worker", "money"),
+    ),
+    Holding(
+        JobPause,
+        firm="",
+        authors=("paused_by", "resumed_by"),
+        told=("reason",),
+        plain=("job",),
     ),
     Holding(RunLock, firm="", plain=("job", "scope")),
     Holding(ClusterSign, firm="", plain=("cluster",)),

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NoReturn
 
 from django.utils import timezone
@@ -51,6 +51,10 @@ class Busy(Stop):
     """Another run of the same job is in progress."""
 
 
+class Paused(Stop):
+    """Its schedules are to start nothing for now."""
+
+
 class Duplicate(Stop):
     """The queue delivered a task again whose run is going on or over."""
 
@@ -58,8 +62,16 @@ class Duplicate(Stop):
 class Recorder(Watcher):
     """Writes one run's story as it happens."""
 
-    def __init__(self, run: JobRun, job: Job, *, plan: Plan | None = None) -> None:
+    def __init__(
+        self,
+        run: JobRun,
+        job: Job,
+        *,
+        plan: Plan | None = None,
+        only: Container[Identity] | None = None,
+    ) -> None:
         self.run, self.job, self.plan = run, job, plan
+        self.only = only  # a retry: what had failed
         self.lock: RunLock | None = None
         self.refusal: Stop | None = None  # the run must not do anything
         self.stop_asked = False  # set by a signal handler: stop between items
@@ -97,6 +109,8 @@ class Recorder(Watcher):
             self._stop(Interrupted("The run was given up as lost; another does what is left."))
 
     def wants(self, identity: Identity) -> bool:
+        if self.only is not None and identity not in self.only:
+            return False
         return self.plan is None or identity in self.plan
 
     def weigh(self, effects: Sequence[Effect]) -> None:

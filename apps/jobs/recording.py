@@ -20,18 +20,19 @@ from django.utils import timezone
 from apps.core.later import after_commit
 from apps.core.problems import BadOption, sentence
 from apps.core.reports import Outcome
-from apps.core.watching import Blocked, Stop, Together, Watcher, watched_by
+from apps.core.watching import Blocked, Identity, Stop, Together, Watcher, watched_by
 from apps.jobs import locks, workers
 from apps.jobs.job import Job
-from apps.jobs.models import JobRun
+from apps.jobs.models import JobPause, JobRun
 from apps.jobs.previews import Plan
-from apps.jobs.recorder import Busy, Cancelled, Duplicate, Interrupted, Recorder
+from apps.jobs.recorder import Busy, Cancelled, Duplicate, Interrupted, Paused, Recorder
 
 __all__ = [
     "Busy",
     "Cancelled",
     "Duplicate",
     "Interrupted",
+    "Paused",
     "Recorder",
     "close_lost",
     "close_run",
@@ -78,7 +79,7 @@ def open_run(
     except IntegrityError:  # another worker has just been given the same delivery
         refusal, run.state = Duplicate("This task has just been started."), run.State.DUPLICATE
         run.save()
-    recorder = Recorder(run, job, plan=_plan_of(run))
+    recorder = Recorder(run, job, plan=_plan_of(run), only=_failed_before(run))
     recorder.refusal = refusal or _not_to_start(recorder)
     return recorder
 
@@ -208,11 +209,23 @@ def _plan_of(run: JobRun) -> Plan | None:
     return plan
 
 
+def _failed_before(run: JobRun) -> frozenset[Identity] | None:
+    """Return the items that a retry takes up again; nothing for a run that is none."""
+    if run.retry_of is None:
+        return None
+    failed = run.retry_of.items.filter(outcome=Outcome.FAILED)
+    return frozenset(failed.values_list("subject_kind", "subject_key", "subject_part"))
+
+
 def _not_to_start(recorder: Recorder) -> Stop | None:
     """Say why an opened run must not do anything; takes the run lock if it may go on."""
     run, job = recorder.run, recorder.job
     if run.cancel_requested_at:
         return Cancelled("Cancelled")
+    if run.source == JobRun.Source.SCHEDULE:
+        pause = JobPause.objects.in_force(run.started_at).filter(job=job.name).first()
+        if pause:
+            return Paused(f"{pause}; nothing done.")
     if run.dry_run or not job.locked:
         return None
     recorder.lock = locks.take(run)
@@ -240,6 +253,7 @@ def _state_after(recorder: Recorder, error: BaseException | None) -> tuple[str, 
             Busy: states.BUSY,
             Blocked: states.BLOCKED,
             Duplicate: states.DUPLICATE,
+            Paused: states.PAUSED,
         }
         return kinds.get(type(stop), states.INTERRUPTED), str(stop)
     if isinstance(error, (KeyboardInterrupt, SystemExit)):

@@ -1,0 +1,98 @@
+"""What every page of the console has in common: the door, the frame and the answer.
+
+A page is a function ``page(request, …)`` decorated with ``page``: it is inside the admin's
+door (sign-in, second factor, no caching, CSRF), whoever asks has something to see here, and
+``request.rights`` says what. A verb is a page that is posted to and ends in ``redirect``.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+from django_htmx.middleware import HtmxDetails
+
+from apps.console.rights import Rights
+from apps.console.services import Caller
+from apps.core.problems import Problem
+from apps.core.visitors import address
+from apps.firms.models import User
+
+P = ParamSpec("P")
+
+# What stands at the top of each page, in the order of an operator's morning.
+NAVIGATION = (
+    ("console:today", _("Today")),
+    ("console:calendar", _("Calendar")),
+    ("console:jobs", _("Jobs")),
+    ("console:why", _("Why?")),
+)
+
+
+class Asking(HttpRequest):
+    """A request that has come through the console's door."""
+
+    user: User
+    rights: Rights
+    caller: Caller
+    htmx: HtmxDetails
+
+
+Page = Callable[Concatenate[Asking, P], HttpResponseBase]
+
+
+def page(view: "Page[P]") -> Callable[..., HttpResponseBase]:
+    """Let in who may see something of the console, and tell the page what that is."""
+
+    @wraps(view)
+    def answer(request: Any, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        request.caller = Caller(request.user, address(request))
+        request.rights = request.caller.rights
+        if not request.rights.any:
+            raise PermissionDenied("No grant for the console.")
+        return view(request, *args, **kwargs)
+
+    door: Callable[..., HttpResponseBase] = admin.site.admin_view(answer)
+    return door
+
+
+def show(
+    request: Asking, template: str, *, title: str, status: int = 200, **context: Any
+) -> TemplateResponse:
+    """Answer with a page in the admin's frame, or with what htmx asked of it.
+
+    htmx asks for an element by its ``id``: a template that is included as
+    ``<template>_<id>.html`` is sent alone then.
+    """
+    if (part := context.pop("part", "")) and request.htmx:
+        return TemplateResponse(request, part, {"rights": request.rights, **context})
+    frame = {
+        **admin.site.each_context(request),
+        "is_nav_sidebar_enabled": False,
+        "title": title,
+        "rights": request.rights,
+        "navigation": NAVIGATION,
+    }
+    return TemplateResponse(request, template, {**frame, **context}, status=status)
+
+
+def press(
+    request: Asking,
+    act: Callable[[], str],
+    *,
+    back: str,
+) -> HttpResponse:
+    """Carry out one verb, say its sentence (or why not) on the page that comes next.
+
+    ``act`` returns the sentence; what it raises as ``Problem`` is the other one.
+    """
+    try:
+        messages.success(request, act())
+    except Problem as problem:
+        messages.error(request, str(problem))
+    return redirect(back)
