@@ -20,6 +20,7 @@ from apps.fieldwork import personal as fieldwork
 from apps.fieldwork import retention as fieldwork_retention
 from apps.firms import personal as firms
 from apps.firms import retention as firms_retention
+from apps.installations import personal as installations
 from apps.jobs import personal as jobs
 from apps.leasing import personal as leasing
 from apps.leasing import retention as leasing_retention
@@ -59,6 +60,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *contacts.HOLDINGS,
     *firms.HOLDINGS,
     *jobs.HOLDINGS,
+    *installations.HOLDINGS,
 )
 
 EXPIRIES: tuple[Expiry, ...] = (

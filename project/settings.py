@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "apps.core",
+    "apps.installations",
     "apps.integrations",
     "apps.jobs",  # before django_q: its qinfo and its admin replace the originals
     "django_q",
@@ -95,6 +96,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.installations.middleware.SayStrange",
     "axes.middleware.AxesMiddleware",  # last: it answers for a sign-in that was refused
 ]
 
@@ -111,6 +113,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.installations.context.strange_machine",
             ]
         },
     }
@@ -212,6 +215,11 @@ REQUIRE_SECOND_FACTOR = env.choice(
     "superusers" if PRODUCTION else "nobody",
     ("superusers", "staff", "nobody"),
 )
+
+# ---- the machine: docs/operations.md, restored copies ---------------------------------
+
+INSTALLATION = env.text("INSTALLATION")  # a name that several machines share
+MACHINE_CHECKED_EVERY = 5.0  # seconds; so long it takes until a yes is heard
 
 # ---- mail -----------------------------------------------------------------------------
 

@@ -19,11 +19,13 @@ JOBS: tuple[Job, ...] = (
         service=services.process_recurring_charges,
         cron="0 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),
+        touches=("payments",),
     ),
     Job(
         service=services.reconcile_stripe,
         cron="30 2 * * *",
         options=(FIRM_ID, REPAIR, DRY_RUN),
+        touches=("payments",),
     ),
     Job(
         service=services.refresh_materialized_views,

@@ -18,5 +18,10 @@ JOBS: tuple[Job, ...] = (
         kwargs={"at": "09:00"},
         options=(FIRM_ID, AT, DRY_RUN),
     ),
-    Job(service=services.reconcile_s3, cron="30 3 * * *", options=(FIRM_ID, DRY_RUN)),
+    Job(
+        service=services.reconcile_s3,
+        cron="30 3 * * *",
+        options=(FIRM_ID, DRY_RUN),
+        touches=("storage",),
+    ),
 )

@@ -12,5 +12,6 @@ JOBS = (
         service=services.sync_emails,
         cron="*/5 * * * *",
         options=(TENANT, MAX_MESSAGES, FIRM_ID, DRY_RUN),
+        touches=("mailboxes", "storage"),
     ),
 )

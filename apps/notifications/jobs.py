@@ -26,7 +26,12 @@ DEDUPE_KEY = Option(
 FORCE = Option("force", bool, False, "Send although the same was sent just now.")
 
 JOBS: tuple[Job, ...] = (
-    Job(service=services.deliver_notifications, cron="* * * * *", options=(FIRM_ID, DRY_RUN)),
+    Job(
+        service=services.deliver_notifications,
+        cron="* * * * *",
+        options=(FIRM_ID, DRY_RUN),
+        touches=("mail", "texts"),
+    ),
     # Never by itself. Two at once do not meet: the second finds the keys of the first.
     Job(
         service=services.send_notification,
