@@ -1,58 +1,45 @@
 """A database that wakes up on a machine it does not know …"""
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
-from django_q.models import OrmQ
-from django_q.tasks import async_task
 from pytest_django import Settings
 
-from apps.audit.models import AuditEvent
 from apps.billing.models import PaymentAttempt
 from apps.contacts.models import Contact
-from apps.installations import leaving
-from apps.installations.identity import this_installation
-from apps.installations.leaving import SENTENCE, Strange, is_strange, refuse_if_strange
-from apps.installations.models import Installation
-from apps.installations.receivers import migrated
+from apps.directory.models import DirectoryConnection
+from apps.documents.models import Document
+from apps.installations.leaving import SENTENCE, Strange
 from apps.integrations import cards, directory, mailboxes, payments, sms, storage, weather
 from apps.jobs.job import registry
 from apps.jobs.models import JobRun
+from apps.mailbox.models import EmailConnection
 from apps.notifications.email import EmailSender
 from apps.notifications.models import Delivery, Notification
 from apps.notifications.services import deliver_notifications
 from apps.subscriptions.services.bank import Bank
 from sandbox import Sandbox
+from tests.access.trusting import trust
 from tests.billing.collecting import NOON, at, collect, open_shop
 from tests.billing.paying import an_invoice, pay_path, words
-from tests.factories import ContactFactory, MembershipFactory, UserFactory
+from tests.directory.syncing import connect, figures, sync
+from tests.documents.filing import store
+from tests.factories import FirmFactory, UserFactory
+from tests.mailbox.post import Post, letters
+from tests.notifications import texting
 from tests.notifications.outbox import say
+from tests.servers.directories import ActiveDirectory
+from tests.servers.imap import MailHost
+from tests.servers.s3 import S3Server, bucket_at
 from tests.servers.smtp import MailServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_messages")]
 
 NOW = datetime(2025, 3, 3, 15, tzinfo=UTC)
-
-
-def trust(*options: str) -> None:
-    call_command("trust_machine", "--yes", *options)
-
-
-@pytest.fixture(autouse=True)
-def _messages(settings: Settings) -> None:
-    settings.MESSAGES = "tests.notifications.messages"
-
-
-@pytest.fixture
-def ada() -> Contact:
-    return ContactFactory(display_name="Ada", email="ada@example.com")
 
 
 # ---- every door -------------------------------------------------------------------------
@@ -185,6 +172,56 @@ def test_charges_nobody_and_each_once_after_the_yes(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("strange_machine")
+def test_texts_nobody_and_each_once_after_the_yes(sandbox: Sandbox) -> None:
+    with time_machine.travel(NOW, tick=False):
+        key = texting.text(texting.somebody(sandbox, "+15550100"))
+        with pytest.raises(CommandError, match="does not know this machine"):
+            call_command("deliver_notifications")
+        assert (sandbox.requests, texting.became(key)) == ([], ("queued", ""))
+        trust()
+        call_command("deliver_notifications")
+        call_command("deliver_notifications")
+    assert len(texting.bodies(sandbox)) == 1
+
+
+@pytest.mark.usefixtures("strange_machine")
+def test_stores_no_file_and_waits_for_none(s3: S3Server, settings: Settings) -> None:
+    settings.STORAGE = bucket_at(s3.host, s3.make_bucket())
+    with pytest.raises(Strange):
+        store()
+    assert (s3.requests, list(Document.objects.all())) == ([], [])
+    trust()
+    assert store().state == "available"
+
+
+@pytest.mark.usefixtures("strange_machine")
+def test_asks_no_directory(stand_in: ActiveDirectory) -> None:
+    stand_in.add_person("a.berg")
+    connection = connect(stand_in)
+    before = DirectoryConnection.objects.values().get()
+    with pytest.raises(CommandError, match="does not know this machine"):
+        call_command("sync_ad")
+    assert DirectoryConnection.objects.values().get() == before
+    trust()
+    assert figures(sync(connection.firm)) == {"Created": 1}
+
+
+@pytest.mark.dovecot
+@pytest.mark.usefixtures("strange_machine")
+def test_reads_no_mailbox(dovecot_server: MailHost) -> None:
+    post = Post.open(dovecot_server, FirmFactory(), "Inbox")
+    post.deliver(*letters(3))
+    before = EmailConnection.objects.values().get()
+    with pytest.raises(CommandError, match="does not know this machine"):
+        call_command("sync_emails")
+    assert EmailConnection.objects.values().get() == before
+    trust()
+    call_command("sync_emails")
+    call_command("sync_emails")
+    assert len(post.messages()) == 3
+
+
+@pytest.mark.usefixtures("strange_machine")
 def test_says_so_on_a_page_that_would_charge(client: Client, sandbox: Sandbox) -> None:
     invoice = an_invoice(sandbox)
     answer = client.post(pay_path(invoice))
@@ -192,132 +229,3 @@ def test_says_so_on_a_page_that_would_charge(client: Client, sandbox: Sandbox) -
     assert SENTENCE in words(answer)
     assert sandbox.requests == []
     assert not PaymentAttempt.objects.exists()
-
-
-# ---- who is known -----------------------------------------------------------------------
-
-
-def test_is_at_home_where_it_was_made_and_stays_so() -> None:
-    assert Installation.objects.filter(key=this_installation().key).exists()
-    assert not is_strange()
-    refuse_if_strange()
-
-
-@pytest.mark.usefixtures("strange_machine")
-def test_is_no_more_at_home_for_being_migrated_there() -> None:
-    UserFactory()
-    migrated(using="default")
-    assert is_strange()
-
-
-@pytest.mark.usefixtures("strange_machine")
-def test_knows_who_migrates_it_while_nobody_has_an_account() -> None:
-    migrated(using="default")
-    assert not is_strange()
-
-
-def test_knows_one_name_for_several_machines_but_not_beside_another_database(
-    settings: Settings,
-) -> None:
-    by_itself = this_installation()
-    settings.INSTALLATION = "production"
-    named = this_installation()
-    assert named.key != by_itself.key
-    assert named.name.startswith("production with ")
-    assert this_installation() == named
-    settings_of = connection.settings_dict
-    name = settings_of["NAME"]
-    try:
-        settings_of["NAME"] = f"{name}_copy"
-        assert this_installation().key != named.key
-    finally:
-        settings_of["NAME"] = name
-
-
-def test_asks_the_database_once_in_some_seconds(
-    settings: Settings, strange_machine: None
-) -> None:
-    settings.MACHINE_CHECKED_EVERY = 5.0
-    with CaptureQueriesContext(connection) as spent:
-        for _ in range(100):
-            is_strange()
-    assert len(spent) == 1
-    leaving._checked = (leaving._checked[0] - 5.0, True)  # type: ignore[index]
-    Installation.objects.create(
-        key=this_installation().key, name="us", last_seen_at=NOW - timedelta(days=1)
-    )
-    assert not is_strange()  # a yes in another process
-
-
-# ---- the command ------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("strange_machine")
-def test_is_shown_before_the_yes_and_written_down_after(
-    ada: Contact, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    say(ada)
-    async_task("apps.jobs.queue.canary")
-    monkeypatch.setattr("builtins.input", lambda _: "no")
-    with pytest.raises(CommandError, match=r"Cancelled; nothing has changed\."):
-        call_command("trust_machine")
-    told = capsys.readouterr().out
-    assert "This machine: a laptop with " in told
-    assert "Known: " in told
-    assert "Waiting: 1 messages, 0 invoices to be charged, 0 payments at the bank, " in told
-    assert "1 queued tasks." in told
-    assert is_strange()
-    monkeypatch.setattr("builtins.input", lambda _: "yes")
-    call_command("trust_machine")
-    event = AuditEvent.objects.get(action="machine_trusted")
-    assert event.changes["machine"].startswith("a laptop with ")
-    assert event.changes["waiting"]["messages"] == 1
-    assert " on " in event.reason
-    assert not is_strange()
-    capsys.readouterr()
-    trust()
-    assert "knows it already" in capsys.readouterr().out
-    assert AuditEvent.objects.filter(action="machine_trusted").count() == 1
-
-
-def test_lets_what_waits_be_dropped_before_a_yes(
-    strange_machine: None, smtp_server: MailServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ada = ContactFactory(email="ada@example.com")
-    say(ada)
-    async_task("apps.jobs.queue.canary")
-    trust("--discard-waiting")
-    assert "Discarded 1 messages and 1 queued tasks." in capsys.readouterr().out
-    assert is_strange()
-    assert not OrmQ.objects.exists()
-    assert set(Delivery.objects.values_list("status", "reason")) == {
-        ("skipped", "discarded: the database is a copy")
-    }
-    assert Notification.objects.get().status == "skipped"
-    assert AuditEvent.objects.get(action="waiting_discarded").changes == {"messages": 1}
-    trust()
-    call_command("deliver_notifications")
-    assert smtp_server.messages == []
-    with pytest.raises(CommandError, match="it is no copy"):
-        trust("--discard-waiting")
-
-
-# ---- where it is said -------------------------------------------------------------------
-
-
-def test_says_so_on_every_page_of_the_admin(client: Client, strange_machine: None) -> None:
-    assert "does not know this machine" in client.get("/admin/login/").content.decode()
-    client.force_login(MembershipFactory().user)
-    banner = "This database does not know this machine, so nothing leaves the building"
-    assert banner in client.get("/admin/").content.decode()
-    trust()
-    assert banner not in client.get("/admin/").content.decode()
-
-
-def test_makes_the_health_check_fail(
-    strange_machine: None, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(CommandError):
-        call_command("check_job_health", "--json")
-    findings = json.loads(capsys.readouterr().out)["findings"]
-    assert findings[0] == {"kind": "strange", "job": "", "text": SENTENCE, "alarming": True}
