@@ -118,3 +118,10 @@ def test_a_choice_is_one_of_what_is_known(monkeypatch: pytest.MonkeyPatch) -> No
             ImproperlyConfigured, match=r"^UPLOAD_TYPES must be some of a/b, c/d\."
         ):
             env.some("UPLOAD_TYPES", ["a/b", "c/d"])
+
+
+def test_a_word_is_one_of_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.choice("REQUIRE_SECOND_FACTOR", "staff", ["staff", "nobody"]) == "staff"
+    monkeypatch.setenv("REQUIRE_SECOND_FACTOR", "everybody")
+    with pytest.raises(ImproperlyConfigured, match=r"must be one of staff, nobody\.$"):
+        env.choice("REQUIRE_SECOND_FACTOR", "staff", ["staff", "nobody"])

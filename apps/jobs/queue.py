@@ -40,12 +40,13 @@ def show_life() -> None:
 
 def count_tasks() -> int:
     """Return how many tasks wait or are being worked on, of every cluster."""
-    return OrmQ.objects.count()
+    waiting: int = OrmQ.objects.count()
+    return waiting
 
 
-def empty() -> int:
+def empty_queue() -> int:
     """Remove every queued task, and return how many; schedules stay."""
-    removed, _ = OrmQ.objects.all().delete()
+    removed: int = OrmQ.objects.all().delete()[0]
     return removed
 
 

@@ -72,3 +72,15 @@ def test_from_the_menu_to_the_next_sign_in(page: Page, live_server: Any) -> None
     expect(page).to_have_url(f"{live_server.url}/admin/")
     assert [one for one in complaints if "favicon.ico" not in one] == []
     assert {url for url in asked if not url.startswith(live_server.url)} == set()
+
+
+@pytest.mark.usefixtures("strange_machine")
+def test_a_strange_machine_is_seen_at_once(page: Page, live_server: Any) -> None:
+    MembershipFactory(user__username="ada")
+    page.goto(f"{live_server.url}/admin/second-factor/")
+    expect(page.get_by_role("alert")).to_contain_text("nothing leaves the building")
+    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("manage.py trust_machine")
+    looks_right(page, "strange")

@@ -14,7 +14,7 @@ from apps.installations.identity import this_installation
 from apps.installations.leaving import forget, is_strange
 from apps.installations.models import Installation
 from apps.jobs.models import JobRun
-from apps.jobs.queue import count_tasks, empty
+from apps.jobs.queue import count_tasks, empty_queue
 
 
 class Command(BaseCommand):
@@ -82,7 +82,7 @@ class Command(BaseCommand):
             messages = machines.discard_what_waits(reason=_who(), now=now)
         except Problem as problem:
             raise CommandError(str(problem)) from None
-        tasks = empty()
+        tasks = empty_queue()
         self.stdout.write(f"Discarded {messages} messages and {tasks} queued tasks.")
         self.stdout.write("Nothing leaves from here until: manage.py trust_machine")
 
