@@ -64,6 +64,14 @@ def number(name: str, default: float, *, above: float = 0.0) -> float:
     return value
 
 
+def choice(name: str, default: str, choices: Sequence[str]) -> str:
+    """One of some words."""
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}.")
+    return value
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A list separated by commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
@@ -85,14 +93,6 @@ def some(name: str, known: Sequence[str]) -> list[str]:
     chosen = words(name, ",".join(known))
     if not chosen or not set(chosen) <= set(known):
         raise ImproperlyConfigured(f"{name} must be some of {', '.join(known)}.")
-    return chosen
-
-
-def choice(name: str, default: str, known: Sequence[str]) -> str:
-    """One of the words that are known."""
-    chosen = text(name, default)
-    if chosen not in known:
-        raise ImproperlyConfigured(f"{name} must be {' or '.join(known)}.")
     return chosen
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from apps.access import personal as access
 from apps.audit import personal as audit
 from apps.audit import retention as audit_retention
 from apps.billing import personal as billing
@@ -19,6 +20,7 @@ from apps.fieldwork import personal as fieldwork
 from apps.fieldwork import retention as fieldwork_retention
 from apps.firms import personal as firms
 from apps.firms import retention as firms_retention
+from apps.installations import personal as installations
 from apps.jobs import personal as jobs
 from apps.leasing import personal as leasing
 from apps.leasing import retention as leasing_retention
@@ -38,6 +40,7 @@ from apps.webhooks import retention as webhooks_retention
 # From the top of the house down, as within each page: what hangs on a row, or is found by it,
 # comes before it.
 HOLDINGS: tuple[Holding, ...] = (
+    *access.HOLDINGS,
     *console.HOLDINGS,
     *privacy.HOLDINGS,
     *weather.HOLDINGS,
@@ -59,6 +62,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *contacts.HOLDINGS,
     *firms.HOLDINGS,
     *jobs.HOLDINGS,
+    *installations.HOLDINGS,
 )
 
 EXPIRIES: tuple[Expiry, ...] = (

@@ -4,6 +4,7 @@ The embedded defaults (SQLite, a development key, a mail catcher on port 2525) s
 development. With ``NIGHTSHIFT_ENVIRONMENT=production`` the insecure ones are refused.
 """
 
+from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ INSTALLED_APPS = [
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "apps.core",
+    "apps.installations",
     "apps.integrations",
     "apps.jobs",  # before django_q: its qinfo and its admin replace the originals
     "django_q",
@@ -72,6 +74,9 @@ INSTALLED_APPS = [
     "apps.fieldwork",
     "apps.weather",
     "apps.privacy",
+    "axes",
+    "django_otp",
+    "apps.access",
     "apps.console",
     "django_htmx",
     "csp",
@@ -87,11 +92,15 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "apps.firms.middleware.NoteActivity",
+    "apps.access.middleware.SecondFactor",
     "apps.firms.middleware.MustChangePassword",
     "django_htmx.middleware.HtmxMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.installations.middleware.SayStrange",
+    "axes.middleware.AxesMiddleware",  # last: it answers for a sign-in that was refused
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -100,12 +109,14 @@ WSGI_APPLICATION = "project.wsgi.application"
 TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "project" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.installations.context.strange_machine",
             ]
         },
     }
@@ -183,6 +194,35 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+
+# ---- signing in -----------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # before any password is looked at
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = env.whole("SIGN_IN_ATTEMPTS", 5, least=1)
+AXES_COOLOFF_TIME = timedelta(minutes=env.whole("SIGN_IN_COOLOFF_MINUTES", 15, least=1))
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or somebody else keeps one out
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "apps.core.visitors.address"
+AXES_LOCKOUT_CALLABLE = "apps.access.lockout.locked_out"
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "csrfmiddlewaretoken", "next"]
+AXES_DISABLE_ACCESS_LOG = True  # firms.UserSession says who is signed in
+AXES_ENABLE_ADMIN = False  # operators have the command axes_reset_username
+AXES_VERBOSE = False
+# Who must have a second factor, besides those whose firm asks for it.
+REQUIRE_SECOND_FACTOR = env.choice(
+    "REQUIRE_SECOND_FACTOR",
+    "superusers" if PRODUCTION else "nobody",
+    ("superusers", "staff", "nobody"),
+)
+
+# ---- the machine: docs/operations.md, restored copies ---------------------------------
+
+INSTALLATION = env.text("INSTALLATION")  # a name that several machines share
+MACHINE_CHECKED_EVERY = 5.0  # seconds; so long it takes until a yes is heard
 
 # ---- mail -----------------------------------------------------------------------------
 
@@ -335,6 +375,7 @@ LOGGING: dict[str, Any] = {
         # Django's own handlers would write paths, and with them signing links, as they are.
         "django": {"handlers": [], "level": "INFO"},
         "django.server": {"handlers": [], "propagate": True},
+        "axes": {"level": "WARNING"},  # it tells of everybody who gets in
         "imapclient": {"level": "WARNING"},  # it tells of every connection
         "django-q": {
             "handlers": ["console", "death"],

@@ -7,6 +7,7 @@ from apps.firms.views import NewPasswordView
 
 urlpatterns = [
     path("admin/password_change/", NewPasswordView.as_view()),  # before the admin's own
+    path("admin/second-factor/", include("apps.access.urls")),
     path("admin/console/", include("apps.console.urls")),
     path("admin/", admin.site.urls),
     path("sign/", include("apps.documents.urls")),

@@ -8,8 +8,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 from django.db import connection
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
+from apps.installations import leaving
 from tests.demo_world import (  # noqa: F401 - fixtures
     _mailbox_server,
     demo_banks,
@@ -89,6 +90,23 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     if connection.vendor == "sqlite":
         name = connection.creation._get_test_db_name()
         copy_file(Path(os.environ[SCHEMA]), Path(name))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Ask the guard once, as the database that was just migrated knows this machine."""
+    with django_db_blocker.unblock():
+        assert not leaving.is_strange()
+
+
+@pytest.fixture
+def strange_machine(settings: Settings) -> Iterator[None]:
+    """The database finds itself on a machine that it does not know."""
+    settings.INSTALLATION = "a laptop"
+    known = leaving._checked
+    leaving.forget()
+    yield
+    leaving._checked = known
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ GOOD_SECRET = "whsec_" + "QUJD" * 8  # 24 bytes
         (
             "LOG_FORMAT", lambda name: env.choice(name, "plain", ("plain", "json")), "json",
             ["JSON", "marker"],
-            "LOG_FORMAT must be plain or json.",
+            "LOG_FORMAT must be one of plain, json.",
         ),
         (
             "ALERT_WEBHOOK_SECRET",
@@ -185,3 +185,10 @@ def test_a_webhook_is_never_sent_without_a_signature(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("ALERT_WEBHOOK_SECRET", raising=False)
     with pytest.raises(ImproperlyConfigured, match="ALERT_WEBHOOK_URL needs it"):
         env.signing_secret("ALERT_WEBHOOK_SECRET", needed_by="ALERT_WEBHOOK_URL")
+
+
+def test_a_word_is_one_of_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert env.choice("REQUIRE_SECOND_FACTOR", "staff", ["staff", "nobody"]) == "staff"
+    monkeypatch.setenv("REQUIRE_SECOND_FACTOR", "everybody")
+    with pytest.raises(ImproperlyConfigured, match=r"must be one of staff, nobody\.$"):
+        env.choice("REQUIRE_SECOND_FACTOR", "staff", ["staff", "nobody"])

@@ -21,11 +21,13 @@ JOBS: tuple[Job, ...] = (
         cron="0 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.CHARGES,),
+        touches=("payments",),
     ),
     Job(
         service=services.reconcile_stripe,
         cron="30 2 * * *",
         options=(FIRM_ID, REPAIR, DRY_RUN),
+        touches=("payments",),
     ),
     Job(
         service=services.refresh_materialized_views,

@@ -15,5 +15,6 @@ JOBS: tuple[Job, ...] = (
         cron="20 */6 * * *",  # in full with the first run of a firm's Sunday
         options=(FIRM_ID, FULL_SYNC, FORCE, DRY_RUN),
         explains=(explaining.DIRECTORIES,),
+        touches=("directory",),
     ),
 )

@@ -20,5 +20,10 @@ JOBS: tuple[Job, ...] = (
         options=(FIRM_ID, AT, DRY_RUN),
         explains=(explaining.FILE_REQUESTS,),
     ),
-    Job(service=services.reconcile_s3, cron="30 3 * * *", options=(FIRM_ID, DRY_RUN)),
+    Job(
+        service=services.reconcile_s3,
+        cron="30 3 * * *",
+        options=(FIRM_ID, DRY_RUN),
+        touches=("storage",),
+    ),
 )

@@ -11,7 +11,10 @@ from apps.firms.models import User
 from apps.firms.services import note_activity
 
 # Pages that also who must change their password may see: the ways out, a script of the form.
-STILL_OPEN = ("admin:logout", "subscriptions:sign-out", "admin:jsi18n")
+STILL_OPEN = (
+    *("admin:logout", "subscriptions:sign-out", "admin:jsi18n"),
+    "second-factor:code",  # which is asked for first
+)
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 

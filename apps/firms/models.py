@@ -209,6 +209,10 @@ class FirmSettings(Dated):
         help_text="Where the law forbids touching issued invoices (C-15).",
     )
     reply_to = models.EmailField(blank=True)
+    require_second_factor = models.BooleanField(
+        default=False,
+        help_text="Whoever works here signs in with a code of their phone, too.",
+    )
 
     class Meta:
         verbose_name_plural = "firm settings"

@@ -17,6 +17,7 @@ from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 
 from apps.core.problems import BadOption
+from apps.installations.leaving import SENTENCE, is_strange
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobPause, JobRun
 from apps.jobs.schedules import arguments_of, broken_rules, job_of
@@ -46,7 +47,7 @@ GATES = {"at", "weekdays"}
 class Finding:
     """One thing that a person should know. ``alarming`` ones make the check fail."""
 
-    kind: str  # late, missed, broken, missing, misread, stuck; paused, dry
+    kind: str  # strange, late, missed, broken, missing, misread, stuck; paused, dry
     job: str
     text: str
     alarming: bool = True
@@ -72,7 +73,7 @@ def examine(*, now: datetime) -> Health:
     """Look at every schedule, every job and the queue."""
     rows = list(Schedule.objects.order_by("pk"))
     by_job: dict[str, list[Schedule]] = {}
-    findings: list[Finding] = []
+    findings = [Finding("strange", "", SENTENCE)] if is_strange() else []
     for row in rows:
         if job := job_of(row.func):
             by_job.setdefault(job.name, []).append(row)

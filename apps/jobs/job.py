@@ -58,6 +58,9 @@ class Job:
     kwargs: Mapping[str, Literal] = field(default_factory=dict)  # what the schedule passes
     options: tuple[Option, ...] = ()
     bound: Bound | None = None
+    # What it reaches outside the building: "mail", "storage". On a machine that the database
+    # does not know it is not started (apps/installations).
+    touches: tuple[str, ...] = ()
     locked: bool = True  # two runs with the same scope do not overlap
     explains: tuple[Explanation, ...] = ()  # which rows it takes, and why it leaves others
 

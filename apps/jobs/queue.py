@@ -38,6 +38,18 @@ def show_life() -> None:
     ClusterSign.objects.update_or_create(cluster=name, defaults={"canary_at": timezone.now()})
 
 
+def count_tasks() -> int:
+    """Return how many tasks wait or are being worked on, of every cluster."""
+    waiting: int = OrmQ.objects.count()
+    return waiting
+
+
+def empty_queue() -> int:
+    """Remove every queued task, and return how many; schedules stay."""
+    removed: int = OrmQ.objects.all().delete()[0]
+    return removed
+
+
 class Pulse:
     """What a guard can see of its cluster from outside, through the database."""
 

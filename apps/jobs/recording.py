@@ -21,6 +21,7 @@ from apps.core.later import after_commit
 from apps.core.problems import BadOption, sentence
 from apps.core.reports import Outcome
 from apps.core.watching import Blocked, Identity, Stop, Together, Watcher, watched_by
+from apps.installations.leaving import Strange, is_strange
 from apps.jobs import locks, workers
 from apps.jobs.job import Job
 from apps.jobs.models import JobPause, JobRun
@@ -226,6 +227,8 @@ def _not_to_start(recorder: Recorder) -> Stop | None:
         pause = JobPause.objects.in_force(run.started_at).filter(job=job.name).first()
         if pause:
             return Paused(f"{pause}; nothing done.")
+    if job.touches and is_strange():
+        return Strange()
     if run.dry_run or not job.locked:
         return None
     recorder.lock = locks.take(run)
@@ -252,6 +255,7 @@ def _state_after(recorder: Recorder, error: BaseException | None) -> tuple[str, 
             Cancelled: states.CANCELLED,
             Busy: states.BUSY,
             Blocked: states.BLOCKED,
+            Strange: states.BLOCKED,
             Duplicate: states.DUPLICATE,
             Paused: states.PAUSED,
         }

@@ -13,5 +13,6 @@ JOBS = (
         cron="*/5 * * * *",
         options=(TENANT, MAX_MESSAGES, FIRM_ID, DRY_RUN),
         explains=(explaining.MAILBOXES,),
+        touches=("mailboxes", "storage"),
     ),
 )

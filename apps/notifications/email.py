@@ -18,6 +18,7 @@ from django.urls import reverse
 from django.utils.encoding import punycode
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 from apps.notifications.paragraphs import as_html
 from apps.notifications.sending import ChannelDown, Letter, Refused
 
@@ -124,6 +125,7 @@ class EmailSender:
                 connection.close()
 
     def _open(self) -> BaseEmailBackend:
+        refuse_if_strange()
         if self._connection is None:
             connection: BaseEmailBackend = get_connection()
             try:

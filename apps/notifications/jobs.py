@@ -31,6 +31,7 @@ JOBS: tuple[Job, ...] = (
         cron="* * * * *",
         options=(FIRM_ID, DRY_RUN),
         explains=(explaining.DELIVERIES,),
+        touches=("mail", "texts"),
     ),
     # Never by itself. Two at once do not meet: the second finds the keys of the first.
     Job(

@@ -23,11 +23,13 @@ JOBS: tuple[Job, ...] = (
         service=services.execute_retention_policies,
         cron="0 1 * * 0",
         options=(FIRM_ID, DATA_TYPE, DRY_RUN),
+        touches=("storage",),
     ),
     # Never by itself; two exports at once do not meet.
     Job(
         service=services.export_user_data,
         options=(USER_ID, OUTPUT_DIR, ONE_FIRM, DRY_RUN),
+        touches=("storage",),
         locked=False,
     ),
     Job(
@@ -35,16 +37,19 @@ JOBS: tuple[Job, ...] = (
         cron="55 * * * *",
         options=(REQUEST_ID, DRY_RUN),
         explains=(explaining.ERASURES,),
+        touches=("payments", "storage"),
     ),
     Job(
         service=services.replay_erasures,
         cron="25 4 * * *",
         options=(DRY_RUN,),
+        touches=("payments", "storage"),
     ),
     Job(
         service=services.anonymise_retained_records,
         cron="35 4 * * *",
         options=(FIRM_ID, DRY_RUN),
+        touches=("payments", "storage"),
     ),
     Job(
         service=services.remind_of_erasure_deadlines,

@@ -20,11 +20,13 @@ JOBS = (
         cron="0 2,14 * * *",
         options=(DAYS_BEFORE, FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.RENEWALS,),
+        touches=("cards",),
     ),
     Job(
         service=services.check_subscription_status,
         cron="0 3 * * *",
         options=(GRACE_DAYS, TENANT, FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.STATUS,),
+        touches=("cards",),
     ),
 )

@@ -11,5 +11,6 @@ JOBS = (
         cron="0 */6 * * *",
         options=(PROPERTY, FIRM_ID, DRY_RUN),
         explains=(explaining.WEATHER,),
+        touches=("weather",),
     ),
 )

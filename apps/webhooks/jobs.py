@@ -16,6 +16,7 @@ JOBS: tuple[Job, ...] = (
         service=services.process_webhook_events,
         cron="* * * * *",
         options=(FIRM_ID, DRY_RUN),
+        touches=("payments",),
     ),
     Job(service=services.cleanup_webhook_events, cron="0 4 * * *", options=(DAYS, DRY_RUN)),
 )

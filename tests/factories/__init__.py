@@ -1,5 +1,6 @@
 """Rows to test with: the least that makes sense, everything else said by the test."""
 
+from tests.factories.access import AuthenticatorFactory, code_of
 from tests.factories.calendars import (
     CalendarEventFactory,
     EventAttendeeFactory,
@@ -105,6 +106,7 @@ __all__ = [
     "PASSWORD",
     "AssessmentFactory",
     "AuditEventFactory",
+    "AuthenticatorFactory",
     "BillingAccountFactory",
     "BillingConfigFactory",
     "CalendarEventFactory",
@@ -183,4 +185,5 @@ __all__ = [
     "WorkOrderNoteFactory",
     "WorkflowExecutionFactory",
     "WorkflowRuleFactory",
+    "code_of",
 ]

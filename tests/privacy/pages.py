@@ -17,7 +17,7 @@ from apps.firms.models import Firm, LegalHold, User
 GUIDE = "docs/howto/add-a-table.md"
 # Whose pages speak of tables that are not ours.
 KEEPERS = {"admin": "firms", "auth": "firms", "contenttypes": "firms", "sessions": "firms"}
-KEEPERS |= {"django_q": "jobs"}
+KEEPERS |= {"django_q": "jobs", "axes": "access"}
 # Columns that cannot hold text. Whatever is not here can, also kinds yet to be invented.
 NO_TEXT = (
     models.IntegerField,

@@ -20,6 +20,7 @@ from apps.core.problems import Problem
 from apps.documents.models import Document, SignatureRequest, fingerprint
 from apps.documents.uploads import Upload
 from apps.firms.models import Firm, User
+from apps.installations.leaving import refuse_if_strange
 from apps.integrations.storage import Storage, bucket_in_use, get_storage
 
 State = Document.State
@@ -76,6 +77,7 @@ def begin_upload(
     For who stores a file together with rows of their own: this inside the transaction, and
     ``finish_upload`` after its commit.
     """
+    refuse_if_strange()  # or it would wait for ever for a file that cannot be stored
     _check_owner(owner, firm.pk)
     return Document.objects.create(
         firm=firm,

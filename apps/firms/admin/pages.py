@@ -69,7 +69,7 @@ class FirmSettingsAdmin(FirmScopedAdmin[FirmSettings]):
         *("stale_deal_days", "stale_deals_ignore_plans"),
         *("file_request_days_before", "file_request_reminder_days"),
         *("file_request_days_after_asking", "file_requests_expire"),
-        "audit_retention_floor_days",
+        *("audit_retention_floor_days", "require_second_factor"),
     )
 
     def get_list_display(self, request: HttpRequest) -> Any:

@@ -12,6 +12,7 @@ from uuid import UUID
 from moneyed import Money
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 
 __all__ = [
     "BadCredentials",
@@ -127,6 +128,7 @@ class Cards(Protocol):
 
 def get_cards(*, provider: str, client_id: str, client_secret: str) -> Cards:
     """Return the bank of that name, for the platform's credentials."""
+    refuse_if_strange()
     from apps.integrations.cards.bog import BogCards  # noqa: PLC0415 - as in payments
 
     if provider != "bog":

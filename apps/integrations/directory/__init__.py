@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 
 __all__ = [
     "Controller",
@@ -122,6 +123,7 @@ def open_directory(place: Place, *, first: str = "") -> Directory:
 
     Only a server that is down makes way for the next one. Raises the last one's error.
     """
+    refuse_if_strange()
     from apps.integrations.directory.ldap import LdapDirectory  # noqa: PLC0415 - a cycle
 
     servers = sorted(place.servers, key=lambda server: server != first)

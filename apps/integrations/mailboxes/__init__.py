@@ -14,6 +14,7 @@ from typing import Protocol
 from django.db.models import TextChoices
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 
 __all__ = [
     "Account",
@@ -138,6 +139,7 @@ class Mailbox(Protocol):
 
 def open_mailbox(account: Account) -> Mailbox:
     """Connect and sign in; raises ``AuthenticationFailed``, ``Unreachable`` or ``Broken``."""
+    refuse_if_strange()
     from apps.integrations.mailboxes.imap import ImapMailbox  # noqa: PLC0415 - slow import
 
     return ImapMailbox(account)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 
 __all__ = [
     "BadCredentials",
@@ -257,6 +258,7 @@ class Payments(Protocol):
 
 def get_payments(*, provider: str, secret_key: str) -> Payments:
     """Return the gateway of that name, for one firm's key."""
+    refuse_if_strange()
     from apps.integrations.payments.stripe import StripePayments  # noqa: PLC0415 - slow import
 
     if provider != "stripe":

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 
 __all__ = [
     "AccountDown",
@@ -72,6 +73,7 @@ class Texts(Protocol):
 
 def get_texts(*, account_sid: str, auth_token: str, sender: str) -> Texts:
     """Return an account at Twilio; the sender is a number, a name or a messaging service."""
+    refuse_if_strange()
     from apps.integrations.sms.twilio import TwilioTexts  # noqa: PLC0415 - slow import
 
     return TwilioTexts(account_sid=account_sid, auth_token=auth_token, sender=sender)

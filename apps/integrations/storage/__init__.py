@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 from django.conf import settings
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 
 __all__ = [
     "LINK_SECONDS",
@@ -111,6 +112,7 @@ def bucket_in_use() -> str:
 
 def get_storage() -> Storage:
     """Return the place that ``STORAGE_URL`` names."""
+    refuse_if_strange()
     where = dict(settings.STORAGE)
     if where.pop("vendor") == "s3":
         from apps.integrations.storage.s3 import S3Storage  # noqa: PLC0415 - slow import

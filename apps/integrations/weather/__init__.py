@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Protocol, Self, TypeVar
 
 from apps.core.problems import Problem
+from apps.installations.leaving import refuse_if_strange
 
 __all__ = [
     "BadCredentials",
@@ -125,6 +126,7 @@ class OfficialAlerts(Protocol):
 
 def get_weather(*, ends: float) -> Weather:
     """Return the service that knows the weather; not asked after ``ends`` (``monotonic()``)."""
+    refuse_if_strange()
     from apps.integrations.weather.open_meteo import OpenMeteo  # noqa: PLC0415 - as in payments
 
     return OpenMeteo(ends=ends)
@@ -132,6 +134,7 @@ def get_weather(*, ends: float) -> Weather:
 
 def get_official_alerts(*, ends: float) -> OfficialAlerts:
     """Return the authority of the United States; not asked after ``ends`` (``monotonic()``)."""
+    refuse_if_strange()
     from apps.integrations.weather.nws import WeatherService  # noqa: PLC0415 - as in payments
 
     return WeatherService(ends=ends)

@@ -3,6 +3,7 @@
 from apps.notifications.services.agreeing import record_consent
 from apps.notifications.services.announcing import send_notification
 from apps.notifications.services.delivery import deliver_notifications
+from apps.notifications.services.discarding import discard_waiting
 from apps.notifications.services.groups import members_of
 from apps.notifications.services.inbox import SHOWN, count_unread, inbox_of, mark_read
 from apps.notifications.services.outbox import (
@@ -27,6 +28,7 @@ __all__ = [
     "Planned",
     "count_unread",
     "deliver_notifications",
+    "discard_waiting",
     "inbox_of",
     "mark_read",
     "members_of",

@@ -14,6 +14,7 @@ from apps.core.problems import Problem
 from apps.core.reports import Item, Report, block
 from apps.firms.models import Firm
 from apps.firms.services import find_firm
+from apps.installations.leaving import refuse_if_strange
 from apps.notifications.channels import FACTS, SENDERS
 from apps.notifications.models import Channel, Delivery, DeliveryQuerySet
 from apps.notifications.sending import Sender
@@ -45,6 +46,7 @@ def deliver_notifications(*, firm_id: int | None = None, dry_run: bool = False) 
     rows = Delivery.objects.all()
     if firm_id is not None:
         rows = rows.filter(firm=find_firm(firm_id))
+    refuse_if_strange()  # before a message is claimed
     report = Report(dry_run=dry_run, heading="Delivering notifications...", summary=_summary)
     ends = time.monotonic() + settings.JOB_TIMEOUT * _TIME
     for channel in Channel:

@@ -9,6 +9,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.urls import reverse
 
+from apps.installations.leaving import refuse_if_strange
 from apps.integrations.asking import ask_at_once
 from apps.integrations.cards import (
     BadCredentials,
@@ -39,6 +40,7 @@ class Bank:
         self.locked_out = False  # our credentials are wrong: the next call is no use either
 
     def __enter__(self) -> Self:
+        refuse_if_strange()  # before an order is written down
         return self
 
     def __exit__(

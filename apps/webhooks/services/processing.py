@@ -18,6 +18,7 @@ from apps.core.problems import Problem, sentence
 from apps.core.reports import Item, Report, Subject
 from apps.core.watching import Stop
 from apps.firms.services import find_firm
+from apps.installations.leaving import refuse_if_strange
 from apps.webhooks.handling import Fetch, Handler, handlers
 from apps.webhooks.models import WebhookEvent, WebhookEventQuerySet
 
@@ -65,6 +66,7 @@ def process_webhook_events(*, firm_id: int | None = None, dry_run: bool = False)
     24 hours; then the event has failed and waits for a person.
     """
     clock = Clock.read()
+    refuse_if_strange()  # before an event is claimed
     due = WebhookEvent.objects.due(now=clock.now)
     if firm_id is not None:
         due = due.filter(firm=find_firm(firm_id))

@@ -9,6 +9,7 @@ from apps.core.hashes import keyed_hashes
 from apps.core.personal import Step, outside
 from apps.core.problems import Problem, sentence
 from apps.firms.models import Firm
+from apps.installations.leaving import refuse_if_strange
 from apps.privacy.models import ErasureRequest, ErasureStep
 
 # How long after each failure it is tried again; the last holds for all that follow.
@@ -52,6 +53,7 @@ def take_step(step: ErasureStep, *, now: datetime) -> None:
     and the record repeats the call, which is harmless. Once it is done, what it was done to
     is known by a keyed hash only.
     """
+    refuse_if_strange()  # which is no failure of the step's
     try:
         do = outside().get(step.kind)
         if do is None:
