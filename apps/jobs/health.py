@@ -16,7 +16,7 @@ from typing import Any
 from cronsim import CronSim
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 
@@ -65,9 +65,10 @@ class Health:
         return [finding for finding in self.findings if finding.alarming]
 
 
-def examine(*, now: datetime) -> Health:
-    """Look at every schedule, every job and the queue."""
-    rows = list(Schedule.objects.order_by("pk"))
+def examine(*, now: datetime, rows: "Sequence[Schedule] | None" = None) -> Health:
+    """Look at every schedule (``rows``, for who has them already), every job and the queue."""
+    if rows is None:
+        rows = list(Schedule.objects.order_by("pk"))
     by_job: dict[str, list[Schedule]] = {}
     findings: list[Finding] = []
     misread: set[int] = set()
@@ -84,7 +85,8 @@ def examine(*, now: datetime) -> Health:
         if row.pk not in misread and _acts(row)
     ]
     pauses = _pauses(judged, now)
-    late, broken = _late(judged, pauses, now=now), _broken()
+    recent, crashes = _record(judged)
+    late, broken = _late(judged, recent, pauses, now=now), _broken(crashes)
     for job in registry():
         own = by_job.get(job.name, [])
         if job.cron and not own:
@@ -150,7 +152,11 @@ def _pauses(judged: Sequence[Judged], now: datetime) -> dict[str, list[JobPause]
 
 
 def _late(
-    judged: Sequence[Judged], pauses: Mapping[str, list[JobPause]], *, now: datetime
+    judged: Sequence[Judged],
+    recent: "Successes",
+    pauses: Mapping[str, list[JobPause]],
+    *,
+    now: datetime,
 ) -> dict[str, list[Finding]]:
     """Say, by job, when the last success is older than a schedule allows.
 
@@ -160,7 +166,6 @@ def _late(
     time, is not late yet; nor is one that was paused then.
     """
     judged_at = _judged_at(now)
-    recent = _recent_successes(judged)
     findings: dict[str, list[Finding]] = defaultdict(list)
     overdue = [
         one
@@ -185,32 +190,46 @@ def _late(
 
 
 Successes = Mapping[str, Sequence[tuple[Mapping[str, Any], datetime]]]
+Crashes = Mapping[int, int]  # by the newest run of a job: how many
 
 
-def _recent_successes(judged: Sequence[Judged]) -> Successes:
-    """Return what has succeeded, by job and arguments, since a job was due."""
+def _record(judged: Sequence[Judged]) -> tuple[Successes, Crashes]:
+    """Ask, in one statement, what succeeded since it was due, and what broke since then."""
     due: dict[str, datetime] = {}
     for one in judged:
         if one.due:
             due[one.job] = min(one.due, due.get(one.job, one.due))
-    if not due:
-        return {}
-    since = (Q(job=job, started_at__gte=at) for job, at in due.items())
-    return _by_arguments(JobRun.objects.filter(reduce(or_, since)))
+    real = JobRun.objects.real()
+    since = real.successful().filter(
+        job=OuterRef("job"), started_at__gte=OuterRef("started_at")
+    )
+    broken = Q(~Exists(since), state__in=[JobRun.State.CRASHED, JobRun.State.LOST])
+    lately = (Q(job=j, started_at__gte=at, state=JobRun.State.DONE) for j, at in due.items())
+    rows = (
+        real.filter(reduce(or_, lately, broken))
+        .values_list("job", "arguments", "state")
+        .annotate(at=Max("started_at"), newest=Max("pk"), n=Count("pk"))
+        .order_by()
+    )
+    successes: dict[str, list[tuple[Mapping[str, Any], datetime]]] = defaultdict(list)
+    crashes: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for job, arguments, state, at, newest, n in rows:
+        if state == JobRun.State.DONE:
+            successes[job].append((arguments, at))
+        else:
+            crashes[job].append((newest, n))
+    counts = {max(found)[0]: sum(n for _, n in found) for found in crashes.values()}
+    return successes, counts
 
 
 def _last_successes(judged: Sequence[Judged]) -> Successes:
     """Return what has ever succeeded, by job and arguments."""
-    return _by_arguments(JobRun.objects.filter(job__in={one.job for one in judged}))
-
-
-def _by_arguments(runs: "QuerySet[JobRun]") -> Successes:
-    found = runs.filter(dry_run=False, state=JobRun.State.DONE)
-    groups: dict[str, list[tuple[Mapping[str, Any], datetime]]] = defaultdict(list)
-    rows = found.values_list("job", "arguments").annotate(at=Max("started_at")).order_by()
+    done = JobRun.objects.real().successful().filter(job__in={one.job for one in judged})
+    successes: dict[str, list[tuple[Mapping[str, Any], datetime]]] = defaultdict(list)
+    rows = done.values_list("job", "arguments").annotate(at=Max("started_at")).order_by()
     for job, arguments, at in rows:
-        groups[job].append((arguments, at))
-    return groups
+        successes[job].append((arguments, at))
+    return successes
 
 
 def _covered(
@@ -240,7 +259,7 @@ def _due(row: Schedule, judged_at: datetime) -> datetime | None:
 def _begun(overdue: Sequence[Judged]) -> dict[int, datetime]:
     """Return since when rows can be judged: their first run, or a person's last change."""
     begun: dict[int, datetime] = {}
-    firsts = [
+    firsts: list[Any] = [
         Subquery(
             JobRun.objects.of(one.job)
             .filter(schedule_name=one.row.name or str(one.row.pk))
@@ -274,18 +293,11 @@ def _covers(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 # ---- runs and the queue -------------------------------------------------------------------
 
 
-def _broken() -> dict[str, list[Finding]]:
+def _broken(crashes: "Crashes") -> dict[str, list[Finding]]:
     """Report, by job, real runs that crashed or were lost since the last success."""
-    real = JobRun.objects.real()
-    since = real.successful().filter(
-        job=OuterRef("job"), started_at__gte=OuterRef("started_at")
-    )
-    bad = real.filter(state__in=[JobRun.State.CRASHED, JobRun.State.LOST])
-    counted = bad.exclude(Exists(since)).values("job").annotate(n=Count("pk"), newest=Max("pk"))
-    counts = {row["newest"]: row["n"] for row in counted.order_by()}
     findings: dict[str, list[Finding]] = {}
-    for run in JobRun.objects.filter(pk__in=counts) if counts else ():
-        times = "once" if counts[run.pk] == 1 else f"{counts[run.pk]} times"
+    for run in JobRun.objects.filter(pk__in=crashes) if crashes else ():
+        times = "once" if crashes[run.pk] == 1 else f"{crashes[run.pk]} times"
         text = (
             f"{run.job} was lost or crashed {times} since its last success; "
             f"newest {run} at {_written(run.started_at)}: {run.state}. {run.problem}"

@@ -6,7 +6,7 @@ of a job that runs each minute costs one statement for all jobs and a handful of
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -19,12 +19,15 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import (
     Case,
+    CharField,
     DurationField,
     ExpressionWrapper,
     F,
     Max,
+    OuterRef,
     Q,
     QuerySet,
+    Subquery,
     Value,
     When,
     Window,
@@ -35,9 +38,10 @@ from django_q.models import Schedule
 from apps.core.problems import BadOption
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobPause, JobRun
-from apps.jobs.schedules import arguments_of, check_cron, job_of
+from apps.jobs.schedules import arguments_of, broken_rules, job_of, paths_of
 
 HOUR = timedelta(hours=1)
+FAR = datetime.max.replace(tzinfo=UTC)
 SETTLES = timedelta(minutes=5)  # what was due so shortly ago may still be about to begin
 JITTER = timedelta(minutes=1)  # the scheduler looks twice a minute
 MEASURED = 30  # how many runs say what is usual
@@ -57,7 +61,7 @@ class Timing:
     """One schedule of a job, as far as it can be read and starts anything at all."""
 
     job: Job
-    row: Schedule
+    row: Any  # a Schedule, as ``schedules`` returns it
 
     @cached_property
     def arguments(self) -> Mapping[str, Any]:
@@ -71,8 +75,7 @@ class Timing:
         """The time between two dues, when it is always the same and at most an hour."""
         if self.row.schedule_type != Schedule.CRON:
             return None
-        minute, *rest = (self.row.cron or "").split()
-        if rest != ["*"] * 4:
+        if (self.row.cron or "").split()[1:] != ["*"] * 4:
             return None
         first = list(islice(CronSim(self.row.cron, datetime(2024, 1, 1, tzinfo=UTC)), 61))
         steps = {later - earlier for earlier, later in pairwise(first)}
@@ -129,15 +132,40 @@ class Missed:
     count: int
 
 
-def timings() -> list[Timing]:
+def schedules(*, since: datetime) -> list[Schedule]:
+    """Return every schedule, with the four runs of its job that ``missed`` begins at.
+
+    They are the first and the last of all, and those around ``since``: four looks into the
+    index of a job's history.
+    """
+    named = Case(
+        *(When(func__in=paths_of(job), then=Value(job.name)) for job in registry()),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    runs = JobRun.objects.filter(_ACTED, job=OuterRef("of"))
+    before, after = runs.filter(started_at__lt=since), runs.filter(started_at__gte=since)
+    rows = Schedule.objects.annotate(of=named).annotate(
+        first_run_at=_first(runs, "started_at"),
+        last_run_at=_first(runs, "-started_at"),
+        run_before_at=_first(before, "-started_at"),
+        run_after_at=_first(after, "started_at"),
+    )
+    return list(rows.order_by("pk"))
+
+
+def _first(runs: "QuerySet[JobRun]", order: str) -> Subquery:
+    return Subquery(runs.order_by(order).values("started_at")[:1])
+
+
+def timings(rows: Iterable[Schedule]) -> list[Timing]:
     """Return the schedules that start something, in the order of the jobs."""
-    rows: dict[str, list[Timing]] = defaultdict(list)
-    for row in Schedule.objects.exclude(repeats=0).order_by("pk"):
+    found: dict[str, list[Timing]] = defaultdict(list)
+    for row in rows:
         job = job_of(row.func)
-        if job is None or not _readable(row):
-            continue
-        rows[job.name].append(Timing(job, row))
-    return [timing for job in registry() for timing in rows[job.name]]
+        if job is not None and row.repeats != 0 and not broken_rules(row):
+            found[job.name].append(Timing(job, row))
+    return [timing for job in registry() for timing in found[job.name]]
 
 
 def missed(
@@ -147,33 +175,39 @@ def missed(
     since: datetime,
     now: datetime,
 ) -> list[Missed]:
-    """Return what was due between two times and did not run, oldest first of each job.
+    """Return what was due since a time and did not run, by job and oldest first.
 
-    Any run of the job since then counts, whoever started it. A schedule is judged from its
-    job's first run or a person's last change of it. Of schedules that are confined to a firm
-    nothing is said.
+    ``since`` is the time that ``schedules`` was told. Any run of the job counts, whoever
+    started it. A schedule is judged from its job's first run or a person's last change of it.
+    Of schedules that are confined to a firm nothing is said.
     """
     judged = [
-        t for t in timings if t.is_cron and not t.arguments.keys() & {"firm_id", "tenant"}
+        timing
+        for timing in timings
+        if timing.is_cron
+        and timing.row.first_run_at
+        and not timing.arguments.keys() & {"firm_id", "tenant"}
     ]
     until = now - SETTLES
     if not judged or since >= until:
         return []
-    begun = _judged_since([timing.row for timing in judged])
-    seen = _first_and_last(judged)
     silences = _silences(judged, since=since)
-    found: list[Missed] = []
+    found: list[tuple[Timing, Missed]] = []
     for timing in judged:
-        name = timing.job.name
-        if name not in seen:
-            continue
-        first, last = seen[name]
-        start = max(since, first, begun.get(timing.row.pk, first))
-        gaps = [*silences.get(name, ()), (max(last, start), until + timing.shortest)]
+        row, name = timing.row, timing.job.name
+        gaps = [(row.run_before_at or row.run_after_at, row.run_after_at or FAR)]
+        if row.run_after_at:
+            gaps += [*silences.get(name, ()), (row.last_run_at, FAR)]
         held = [pause for pause in pauses if pause.job == name]
         for before, after in gaps:
-            found += _missed_within(timing, max(before, start), after, held, until=until)
-    return found
+            start = max(before, since)
+            found += [
+                (timing, one) for one in _missed_within(timing, start, after, held, until=until)
+            ]
+    if not found:
+        return []
+    changed = _changed({timing.row.pk for timing, _ in found})
+    return [one for timing, one in found if one.first > changed.get(timing.row.pk, since)]
 
 
 def _missed_within(
@@ -186,7 +220,7 @@ def _missed_within(
 ) -> Iterator[Missed]:
     """Yield what was due while nothing ran; of a dense job the rows of times between pauses."""
     name = timing.job.name
-    dues = timing.times(before + timedelta(microseconds=1), min(after, until) + timing.shortest)
+    dues = timing.times(before + timedelta(microseconds=1), FAR)
     row: list[datetime] = []
     for due, following in pairwise(dues):
         if following > after or due > until:
@@ -201,16 +235,6 @@ def _missed_within(
             yield Missed(name, due, due, 1)
     if row:
         yield Missed(name, row[0], row[-1], len(row))
-
-
-def _readable(row: Schedule) -> bool:
-    if row.schedule_type != Schedule.CRON:
-        return True
-    try:
-        check_cron(row.cron or "")
-    except BadOption:
-        return False
-    return True
 
 
 def _silences(
@@ -228,7 +252,7 @@ def _silences(
     runs = (
         JobRun.objects.filter(_ACTED, job__in=bearable, started_at__gte=since)
         .annotate(
-            before=Window(Lead("started_at"), F("job").asc(), [F("started_at").desc()]),
+            before=Window(Lead("started_at"), F("job"), [F("started_at").desc()]),
         )
         .annotate(
             silence=ExpressionWrapper(F("started_at") - F("before"), DurationField()),
@@ -244,24 +268,11 @@ def _silences(
     return silences
 
 
-def _first_and_last(judged: Sequence[Timing]) -> dict[str, tuple[datetime, datetime]]:
-    """Return when each job first and last ran: two looks into the index of its history."""
-    branches = []
-    for name in {timing.job.name for timing in judged}:
-        runs = JobRun.objects.of(name).filter(_ACTED)
-        ends = (runs.order_by("started_at"), runs.order_by("-started_at"))
-        branches += [JobRun.objects.filter(pk__in=end.values("pk")[:1]) for end in ends]
-    times: dict[str, list[datetime]] = defaultdict(list)
-    for job, at in _union([branch.values_list("job", "started_at") for branch in branches]):
-        times[job].append(at)
-    return {job: (min(found), max(found)) for job, found in times.items()}
-
-
-def _judged_since(rows: Sequence[Schedule]) -> dict[int, datetime]:
+def _changed(rows: Collection[int]) -> dict[int, datetime]:
     """Return when a person last changed a row, of those that anybody has."""
     changes = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(Schedule),
-        object_id__in=[str(row.pk) for row in rows],
+        object_id__in=[str(row) for row in rows],
     )
     last = changes.values_list("object_id").annotate(at=Max("action_time")).order_by()
     return {int(key): at for key, at in last}
