@@ -4,6 +4,8 @@ import logging
 import re
 from types import TracebackType
 
+from apps.core.watching import watcher
+
 _ExcInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
@@ -40,3 +42,13 @@ class DiscreetFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return discreet(super().format(record))
+
+
+class WatchHandler(logging.Handler):
+    """Hands what is logged during a run to whoever watches it, and drops the rest."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            watcher().logged(self.format(record))
+        except Exception:
+            self.handleError(record)

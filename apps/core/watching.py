@@ -4,16 +4,18 @@
 test stays a plain call. ``core`` knows only this interface; ``apps.jobs`` fills it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from moneyed import Money
 
 if TYPE_CHECKING:
     from apps.core.reports import Item, Report
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Identity = tuple[str, str, str]
 Effect = tuple[Identity, str, Money | None]
 
@@ -59,6 +61,9 @@ class Watcher:
     def wrote(self, text: str, level: int) -> None:
         """A line that belongs to no item."""
 
+    def logged(self, text: str) -> None:
+        """Something was logged, as it may be kept. Also called from other threads."""
+
 
 _watcher: ContextVar[Watcher] = ContextVar("watcher", default=Watcher())  # noqa: B039 - stateless
 
@@ -76,6 +81,17 @@ def watched_by(new: Watcher) -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+def watched_alike(call: "Callable[P, T]") -> "Callable[P, T]":
+    """Return ``call`` for another thread, whose log lines then reach whoever watches here."""
+    here = watcher()
+
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        with watched_by(here):
+            return call(*args, **kwargs)
+
+    return answer
 
 
 class Together(Watcher):
@@ -110,3 +126,7 @@ class Together(Watcher):
     def wrote(self, text: str, level: int) -> None:
         for one in self._watchers:
             one.wrote(text, level)
+
+    def logged(self, text: str) -> None:
+        for one in self._watchers:
+            one.logged(text)

@@ -222,6 +222,16 @@ class JobRunItem(models.Model):
         return money.from_minor(self.amount_minor, self.currency)
 
 
+class JobRunLog(models.Model):
+    """What was logged while a run went on: the first lines and the last."""
+
+    run = models.OneToOneField(JobRun, models.CASCADE, related_name="log")
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return f"Log of run {self.run_id}"
+
+
 class JobPauseQuerySet(models.QuerySet["JobPause"]):
     def in_force(self, at: datetime) -> Self:
         """Pauses that hold at a time; at most one of each job."""
