@@ -1,7 +1,19 @@
 """The console's addresses, below the admin's."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from apps.console.pages import applying, comparison, run
 
 app_name = "console"
 
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path("runs/<int:pk>/", run.run, name="run"),
+    path("runs/<int:pk>/items.<str:kind>", run.items, name="run-items"),
+    path("runs/<int:pk>/log/", run.log, name="run-log"),
+    path("runs/<int:pk>/compare/", comparison.comparison, name="run-compare"),
+    path("runs/<int:pk>/cancel/", run.cancel, name="run-cancel"),
+    path("runs/<int:pk>/retry/", run.retry, name="run-retry"),
+    path("runs/<int:pk>/again/", run.again, name="run-again"),
+    path("runs/<int:pk>/apply/", applying.apply, name="run-apply"),
+    path("runs/<int:pk>/apply/confirm/", applying.confirm, name="run-apply-confirm"),
+]

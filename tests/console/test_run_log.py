@@ -19,7 +19,7 @@ from apps.jobs.recording import close_run, open_run, recorded
 from tests.jobs.greet import Command as Greet
 from tests.jobs.work import CRASH, GREET, SECRET, contacts, run_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 logger = logging.getLogger(__name__)
 

@@ -123,10 +123,10 @@ def ago(at: datetime | None) -> str:
 @register.filter
 def totals(amounts: Sequence[Money]) -> str:
     """Write amounts, one per currency: ``$1,499.00, 20,00 €``."""
-    return money.write_totals(list(amounts)) if amounts else NOTHING
+    return ", ".join(money.write_grouped(each) for each in amounts) or NOTHING
 
 
 @register.filter
 def amount(value: Money | None) -> str:
     """Write one amount, or a dash."""
-    return NOTHING if value is None else money.write(value)
+    return NOTHING if value is None else money.write_grouped(value)

@@ -1,0 +1,89 @@
+"""What the console's tests look at: two firms, jobs of the tests' own, and their runs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from django_q.models import Schedule
+
+from apps.console.models import Grant
+from apps.firms.models import Firm, User
+from apps.jobs.models import JobRun, JobRunItem
+from tests import factories as make
+
+JOB, CROWDS = "greet_contacts", "greet_crowds"
+NOW = datetime(2025, 3, 31, 12, 30, tzinfo=UTC)
+
+
+def someone(name: str, *, firm: Firm | None = None, rights: bool = True, **fields: Any) -> User:
+    """Return a member of staff; of a firm, with the right to look at its runs."""
+    user: User = make.UserFactory(username=name, is_staff=True, **fields)
+    if firm is not None:
+        make.MembershipFactory(user=user, firm=firm)
+        if rights:
+            user.user_permissions.add(Permission.objects.get(codename="view_jobrun"))
+    return user
+
+
+def superuser() -> User:
+    return someone("root", is_superuser=True)
+
+
+def granted(
+    name: str, *verbs: str, job: str = "", firm: Firm | None = None, **fields: Any
+) -> User:
+    """Return a member of staff with one grant: to look, and whatever else is named."""
+    user = someone(name, **fields)
+    Grant.objects.create(user=user, job=job, firm=firm, **{f"may_{v}": True for v in verbs})
+    return user
+
+
+def a_run(at: datetime = NOW, *, took: float = 2, state: str = "done", **fields: Any) -> JobRun:
+    """Make a run that began at a time and took some seconds."""
+    over = state not in JobRun.UNDER_WAY
+    return JobRun.objects.create(
+        **{
+            "job": JOB,
+            "source": "schedule",
+            "schedule_name": JOB,
+            "state": state,
+            "started_at": at,
+            "heartbeat_at": at,
+            "ended_at": at + timedelta(seconds=took) if over else None,
+        }
+        | fields
+    )
+
+
+def an_item(run: JobRun, firm: Firm, *, outcome: str = "done", **fields: Any) -> JobRunItem:
+    """Put an item of a firm on a run's record."""
+    label = f"Contact of {firm.name}"
+    return JobRunItem.objects.create(
+        **{
+            "run": run,
+            "firm": firm,
+            "position": run.items.count(),
+            "subject_kind": "contacts.contact",
+            "subject_key": "1",
+            "subject_label": label,
+            "outcome": outcome,
+        }
+        | fields
+    )
+
+
+def a_schedule(cron: str = "10 * * * *", **fields: Any) -> Schedule:
+    """Make a schedule of the tests' job that has been fired before."""
+    row = Schedule(
+        **{
+            "func": f"apps.jobs.services.{JOB}",
+            "name": JOB,
+            "schedule_type": Schedule.CRON,
+            "cron": cron,
+            "task": "t",
+            "next_run": NOW + timedelta(minutes=40),
+        }
+        | fields
+    )
+    row.save()
+    return row
