@@ -125,6 +125,10 @@ class JobRun(models.Model):
     objects = JobRunQuerySet.as_manager()
 
     UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
+    # How a run ends that somebody should look at.
+    TROUBLED = frozenset(
+        {State.PARTIAL, State.FAILED, State.CRASHED, State.LOST, State.BLOCKED}
+    )
 
     class Meta:
         constraints = [
@@ -143,6 +147,12 @@ class JobRun(models.Model):
                 fields=["heartbeat_at"],
                 condition=Q(state="running"),
                 name="jobs_jobrun_running",
+            ),
+            # What needs attention, newest first; check_job_health looks for crashes.
+            models.Index(
+                fields=["-started_at", "-id"],
+                condition=Q(state__in=["partial", "failed", "crashed", "lost", "blocked"]),
+                name="jobs_jobrun_troubled",
             ),
         ]
 
@@ -273,6 +283,15 @@ class JobPause(models.Model):
     def __str__(self) -> str:
         until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
         return f"{self.job} is paused{until}: {self.reason}"
+
+    def holds(self, at: datetime) -> bool:
+        """Tell whether it holds at a time."""
+        return self.touches(at, at)
+
+    def touches(self, start: datetime, end: datetime) -> bool:
+        """Tell whether some moment of it lies between two times."""
+        ended = self.ended_at
+        return self.since <= end and (ended is None or ended > start)
 
     @property
     def ended_at(self) -> datetime | None:
