@@ -60,7 +60,7 @@ def run(request: Asking, pk: int) -> HttpResponseBase:
         **_choices(one, items, filters),
     }
     if whole:
-        context["log"] = _whole_lines(one.log_tail or "")
+        context["log"] = _whole_lines(getattr(one, "log_tail", None) or "")
     kind = _("Preview") if one.dry_run else _("Run")
     title = f"{kind} {one.pk}: {one.job}"
     return show(request, "console/run.html", title=title, **context)
@@ -146,7 +146,7 @@ def again(request: Asking, pk: int) -> HttpResponse:
 # ---- what pages of runs share -------------------------------------------------------------
 
 
-def find_run(request: Asking, pk: int) -> Any:
+def find_run(request: Asking, pk: int) -> JobRun:
     """Return a run of which whoever asks may see something, and as ``log_tail`` its log's end.
 
     Raises ``Http404``.
@@ -154,7 +154,7 @@ def find_run(request: Asking, pk: int) -> Any:
     related = ("started_by", "cancel_requested_by", "preview", "retry_of")
     tail = Right("log__text", TAIL, output_field=CharField())
     runs: QuerySet[Any] = request.rights.runs().select_related(*related)
-    found: Any = runs.annotate(log_tail=tail).filter(pk=pk).first()
+    found: JobRun | None = runs.annotate(log_tail=tail).filter(pk=pk).first()
     if found is None:
         raise Http404("No such run.")
     return found
