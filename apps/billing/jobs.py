@@ -19,6 +19,7 @@ JOBS: tuple[Job, ...] = (
         service=services.process_recurring_charges,
         cron="0 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),
+        harm="charges stored cards",
     ),
     Job(
         service=services.reconcile_stripe,

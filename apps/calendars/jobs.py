@@ -8,5 +8,6 @@ JOBS = (
         service=services.execute_pending_workflows,
         cron="*/15 * * * *",
         options=(FIRM_ID, DRY_RUN),
+        harm="writes to people",
     ),
 )

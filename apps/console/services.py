@@ -46,13 +46,20 @@ def start(job: Job, arguments: Mapping[str, Literal], *, caller: Caller) -> JobR
     Raises ``BadOption`` for arguments that the job does not take and for a firm that does not
     exist, ``PermissionDenied`` without the right to run (or preview) that job for that firm.
     """
+    may_start(job, arguments, caller=caller)
     bound = job.bind(arguments)
     verb = Verb.PREVIEW if bound.get("dry_run") else Verb.RUN
-    caller.demand(verb, job.name, firm_of(bound))
     with transaction.atomic():
         run = interventions.start(job, bound, by=caller.user)
         _note(f"job_{verb}", run, caller, job=job.name, arguments=bound)
     return run
+
+
+def may_start(job: Job, arguments: Mapping[str, Literal], *, caller: Caller) -> None:
+    """Raise whatever ``start`` would raise for these arguments, and start nothing."""
+    bound = job.bind(arguments)
+    verb = Verb.PREVIEW if bound.get("dry_run") else Verb.RUN
+    caller.demand(verb, job.name, firm_of(bound))
 
 
 def apply(preview: JobRun, *, caller: Caller) -> JobRun:

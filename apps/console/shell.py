@@ -72,7 +72,11 @@ def show(
     if (part := context.pop("part", "")) and request.htmx:
         return TemplateResponse(request, part, {"rights": request.rights, **context})
     frame = {
-        **admin.site.each_context(request),
+        # Not all of each_context(): it asks for every page of the admin what one may there.
+        "site_title": admin.site.site_title,
+        "site_header": admin.site.site_header,
+        "site_url": admin.site.site_url,
+        "has_permission": True,
         "is_nav_sidebar_enabled": False,
         "title": title,
         "rights": request.rights,

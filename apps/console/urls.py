@@ -1,12 +1,20 @@
 """The console's addresses, below the admin's."""
 
-from django.urls import URLPattern, path
+from django.urls import path
 
-from apps.console.pages import applying, comparison, run
+from apps.console.pages import applying, calendar, comparison, job, jobs, run, today
 
 app_name = "console"
 
-urlpatterns: list[URLPattern] = [
+urlpatterns = [
+    path("", today.today, name="today"),
+    path("calendar/", calendar.calendar, name="calendar"),
+    path("jobs/", jobs.jobs, name="jobs"),
+    path("jobs/<name>/", job.job, name="job"),
+    path("jobs/<name>/start/", job.start, name="job-start"),
+    path("jobs/<name>/pause/", job.pause, name="job-pause"),
+    path("jobs/<name>/resume/", job.resume, name="job-resume"),
+    path("runs/<int:pk>/acknowledge/", today.acknowledge, name="run-acknowledge"),
     path("runs/<int:pk>/", run.run, name="run"),
     path("runs/<int:pk>/items.<str:kind>", run.items, name="run-items"),
     path("runs/<int:pk>/log/", run.log, name="run-log"),

@@ -9,11 +9,13 @@ JOBS = (
         cron="35 * * * *",
         kwargs={"at": "10:00"},
         options=(FIRM_ID, AT, DRY_RUN),
+        harm="writes to owners of deals",
     ),
     Job(
         service=services.send_stale_deal_reminders,
         cron="40 * * * *",
         kwargs={"at": "10:00"},
         options=(FIRM_ID, AT, DRY_RUN),
+        harm="writes to owners of deals",
     ),
 )

@@ -14,5 +14,6 @@ JOBS: tuple[Job, ...] = (
         service=services.sync_ad,
         cron="20 */6 * * *",  # in full with the first run of a firm's Sunday
         options=(FIRM_ID, FULL_SYNC, FORCE, DRY_RUN),
+        harm="may shut people out",
     ),
 )

@@ -17,6 +17,7 @@ JOBS: tuple[Job, ...] = (
         cron="30 * * * *",
         kwargs={"at": "09:00"},
         options=(FIRM_ID, AT, DRY_RUN),
+        harm="writes to whoever was asked for files",
     ),
     Job(service=services.reconcile_s3, cron="30 3 * * *", options=(FIRM_ID, DRY_RUN)),
 )

@@ -8,5 +8,6 @@ JOBS = (
         service=services.generate_package_invoices,
         cron="5 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),
+        harm="issues invoices",
     ),
 )

@@ -58,6 +58,7 @@ class Job:
     options: tuple[Option, ...] = ()
     bound: Bound | None = None
     locked: bool = True  # two runs with the same scope do not overlap
+    harm: str = ""  # what cannot be taken back ("charges cards"): the console asks first
 
     @property
     def name(self) -> str:

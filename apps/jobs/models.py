@@ -35,6 +35,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         """Runs that wait in the queue or are going on."""
         return self.filter(state__in=JobRun.UNDER_WAY)
 
+    def needing_attention(self) -> Self:
+        """Runs in trouble that nobody has taken on; previews trouble nobody."""
+        return self.real().filter(acknowledged_at=None, state__in=JobRun.TROUBLED)
+
     def successful(self) -> Self:
         return self.filter(state=JobRun.State.DONE)
 
@@ -121,14 +125,23 @@ class JobRun(models.Model):
         blank=True,
         related_name="+",
     )
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    acknowledgement = models.CharField(
+        max_length=300, blank=True, help_text="What was found, or is done about it."
+    )
 
     objects = JobRunQuerySet.as_manager()
 
     UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
     # How a run ends that somebody should look at.
-    TROUBLED = frozenset(
-        {State.PARTIAL, State.FAILED, State.CRASHED, State.LOST, State.BLOCKED}
-    )
+    TROUBLED = (State.PARTIAL, State.FAILED, State.CRASHED, State.LOST, State.BLOCKED)
 
     class Meta:
         constraints = [
@@ -173,6 +186,12 @@ class JobRun(models.Model):
     def took(self) -> timedelta | None:
         """How long the run itself took."""
         return self.ended_at - self.started_at if self.ended_at else None
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody should look at it and nobody has yet."""
+        troubled = self.state in self.TROUBLED
+        return troubled and not self.dry_run and self.acknowledged_at is None
 
     @cached_property
     def ended_well(self) -> bool:

@@ -54,8 +54,8 @@ HOLDINGS = (
     Holding(
         JobRun,
         firm="",
-        authors=("started_by", "cancel_requested_by"),
-        told=("arguments", "schedule_name", "summary", "problem"),
+        authors=("started_by", "cancel_requested_by", "acknowledged_by"),
+        told=("arguments", "schedule_name", "summary", "problem", "acknowledgement"),
         plain=("job", "task_id", "worker", "money"),
     ),
     Holding(JobRunLog, firm="", told=("text",)),

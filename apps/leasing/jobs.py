@@ -20,22 +20,26 @@ JOBS = (
         service=services.generate_monthly_invoices,
         cron="10 * * * *",
         options=(PROPERTY, MONTH, FIRM_ID, DRY_RUN, AS_OF),
+        harm="issues invoices",
     ),
     Job(
         service=services.apply_late_fees,
         cron="20 * * * *",
         kwargs={"at": "09:00"},
         options=(PROPERTY, FIRM_ID, AT, DRY_RUN, AS_OF),
+        harm="charges late fees",
     ),
     Job(
         service=services.send_payment_reminders,
         cron="25 * * * *",
         kwargs={"at": "09:00"},
         options=(DAYS_BEFORE, DAYS_AFTER, FIRM_ID, AT, DRY_RUN, AS_OF),
+        harm="writes to renters",
     ),
     Job(
         service=services.calculate_rewards,
         cron="0 5 * * *",
         options=(RENTER, FIRM_ID, DRY_RUN, AS_OF),
+        harm="gives account credit",
     ),
 )

@@ -26,11 +26,17 @@ DEDUPE_KEY = Option(
 FORCE = Option("force", bool, False, "Send although the same was sent just now.")
 
 JOBS: tuple[Job, ...] = (
-    Job(service=services.deliver_notifications, cron="* * * * *", options=(FIRM_ID, DRY_RUN)),
+    Job(
+        service=services.deliver_notifications,
+        cron="* * * * *",
+        options=(FIRM_ID, DRY_RUN),
+        harm="sends what waits to be sent",
+    ),
     # Never by itself. Two at once do not meet: the second finds the keys of the first.
     Job(
         service=services.send_notification,
         options=(TO, GROUP, SUBJECT, BODY, CHANNEL, OF_FIRM, DEDUPE_KEY, FORCE, DRY_RUN),
         locked=False,
+        harm="writes to people",
     ),
 )

@@ -23,6 +23,7 @@ JOBS: tuple[Job, ...] = (
         service=services.execute_retention_policies,
         cron="0 1 * * 0",
         options=(FIRM_ID, DATA_TYPE, DRY_RUN),
+        harm="deletes and anonymises records",
     ),
     # Never by itself; two exports at once do not meet.
     Job(
@@ -34,16 +35,19 @@ JOBS: tuple[Job, ...] = (
         service=services.execute_erasure_request,
         cron="55 * * * *",
         options=(REQUEST_ID, DRY_RUN),
+        harm="erases people for good",
     ),
     Job(
         service=services.replay_erasures,
         cron="25 4 * * *",
         options=(DRY_RUN,),
+        harm="erases people for good",
     ),
     Job(
         service=services.anonymise_retained_records,
         cron="35 4 * * *",
         options=(FIRM_ID, DRY_RUN),
+        harm="anonymises records for good",
     ),
     Job(
         service=services.remind_of_erasure_deadlines,

@@ -19,10 +19,12 @@ JOBS = (
         service=services.process_recurring_payments,
         cron="0 2,14 * * *",
         options=(DAYS_BEFORE, FIRM_ID, DRY_RUN, AS_OF),
+        harm="charges firms",
     ),
     Job(
         service=services.check_subscription_status,
         cron="0 3 * * *",
         options=(GRACE_DAYS, TENANT, FIRM_ID, DRY_RUN, AS_OF),
+        harm="suspends firms that have not paid",
     ),
 )

@@ -10,5 +10,6 @@ JOBS = (
         service=services.check_weather_alerts,
         cron="0 */6 * * *",
         options=(PROPERTY, FIRM_ID, DRY_RUN),
+        harm="warns renters and managers",
     ),
 )

@@ -1,4 +1,4 @@
-"""The console looks at the tests' own jobs, and at a time that stands still."""
+"""Every test of the console has the tests' own jobs."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,14 @@ from tests import factories as make
 from tests.console.world import NOW
 
 
-@pytest.fixture
-def tests_own_jobs(settings: Settings) -> None:
+@pytest.fixture(autouse=True)
+def own_jobs(settings: Settings) -> None:
     settings.JOBS_MODULE = "tests.jobs.work"
 
 
 @pytest.fixture
 def noon() -> Iterator[None]:
+    """A time that stands still."""
     with time_machine.travel(NOW, tick=False):
         yield
 

@@ -25,7 +25,7 @@ from tests.console.browsing import (
 from tests.console.world import granted, superuser
 from tests.jobs.work import GREET, contacts, greeted, run_job
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tests_own_jobs")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

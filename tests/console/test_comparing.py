@@ -15,7 +15,7 @@ from tests.console.browsing import browser_of, content, rows_of, text_of, visit
 from tests.console.test_run_page import many
 from tests.console.world import NOW, a_run, an_item, someone, superuser
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tests_own_jobs", "noon")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 DAY = timedelta(days=1)
 

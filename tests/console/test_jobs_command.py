@@ -22,7 +22,7 @@ from tests.console.browsing import last_run, work_off
 from tests.console.world import NOW, a_run, a_schedule, an_item
 from tests.jobs.work import GREET, contacts, greeted, run_job
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tests_own_jobs", "noon")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 DAY = timedelta(days=1)
 

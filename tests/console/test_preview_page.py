@@ -12,7 +12,7 @@ from apps.jobs.models import JobRun
 from tests.console.browsing import browser_of, last_run, messages_of, press, text_of, visit
 from tests.console.world import NOW, a_run, an_item, granted, superuser
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tests_own_jobs", "noon")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 APPLY = "Apply exactly this"
 

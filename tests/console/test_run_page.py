@@ -31,7 +31,7 @@ from tests.console.browsing import (
 from tests.console.world import NOW, a_run, an_item, granted, someone, superuser
 from tests.jobs.work import GREET, contacts, run_job
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tests_own_jobs", "noon")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 
 def many(run: JobRun, firm: Firm, count: int, *, begin: int = 0, **fields: Any) -> None:

@@ -19,7 +19,7 @@ from apps.jobs.models import JobPause, JobRun
 from tests.console.world import a_run, an_item, granted, someone, superuser
 from tests.jobs.work import GREET
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tests_own_jobs")]
+pytestmark = pytest.mark.django_db
 
 PLACE = "192.0.2.7"
 UNTIL = timezone.now() + timedelta(days=1)

@@ -17,7 +17,7 @@ from apps.jobs.models import ClusterSign, JobPause, JobRunLog, RunLock
 from tests.console.browsing import browser_of
 from tests.console.world import a_run, a_schedule, an_item, granted
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tests_own_jobs")]
+pytestmark = pytest.mark.django_db
 
 APPS = {"jobs", "django_q", "console"}
 # Everything that an action of ours, or of Django-Q2's own pages, has ever been called.
@@ -39,7 +39,7 @@ def viewer(ours: Firm) -> User:
 
 
 @pytest.fixture
-def world(tests_own_jobs: None, ours: Firm) -> None:
+def world(own_jobs: None, ours: Firm) -> None:
     run = a_run(state="partial", failed=1)
     an_item(run, ours, outcome="failed")
     JobRunLog.objects.create(run=run, text="log")

@@ -1,9 +1,14 @@
 """What the console's tests look at: two firms, jobs of the tests' own, and their runs."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule
 
 from apps.console.models import Grant
@@ -87,3 +92,17 @@ def a_schedule(cron: str = "10 * * * *", **fields: Any) -> Schedule:
     )
     row.save()
     return row
+
+
+def text_of(answer: Any) -> str:
+    """Return what a page says, without its markup and in single spaces."""
+    main = answer.content.decode().partition("<main")[2].partition("</main>")[0]
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", re.sub(r"<wbr>", "", main))).split())
+
+
+def queries_of(client: Client, address: str) -> int:
+    """Return how many statements a page takes of somebody who is signed in already."""
+    client.get(address)  # the first request of a session notes it
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(address).status_code == 200
+    return len(asked)
