@@ -90,6 +90,16 @@ class Rights:
         """Tell whether a verb is allowed on a job as far as one of its runs reaches."""
         return self.may(verb, run.job, self._firm_of(run))
 
+    def demand_on(self, verb: Verb, run: JobRun) -> None:
+        """Raise ``PermissionDenied`` unless the verb is allowed on a run as it is."""
+        self.demand(verb, run.job, self._firm_of(run))
+
+    def items_of(self, run: JobRun) -> "QuerySet[JobRunItem]":
+        """Return the items of a run that may be seen, in no order."""
+        if self.sees_whole(run):
+            return JobRunItem.objects.filter(run=run)
+        return self.items().filter(run=run)
+
     def runs(self) -> "QuerySet[JobRun]":
         """Return the runs of which something may be seen, in no order."""
         if self.everything:

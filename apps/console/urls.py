@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.console.pages import calendar, job, jobs, today
+from apps.console.pages import applying, calendar, comparison, job, jobs, run, today
 
 app_name = "console"
 
@@ -15,4 +15,13 @@ urlpatterns = [
     path("jobs/<name>/pause/", job.pause, name="job-pause"),
     path("jobs/<name>/resume/", job.resume, name="job-resume"),
     path("runs/<int:pk>/acknowledge/", today.acknowledge, name="run-acknowledge"),
+    path("runs/<int:pk>/", run.run, name="run"),
+    path("runs/<int:pk>/items.<str:kind>", run.items, name="run-items"),
+    path("runs/<int:pk>/log/", run.log, name="run-log"),
+    path("runs/<int:pk>/compare/", comparison.comparison, name="run-compare"),
+    path("runs/<int:pk>/cancel/", run.cancel, name="run-cancel"),
+    path("runs/<int:pk>/retry/", run.retry, name="run-retry"),
+    path("runs/<int:pk>/again/", run.again, name="run-again"),
+    path("runs/<int:pk>/apply/", applying.apply, name="run-apply"),
+    path("runs/<int:pk>/apply/confirm/", applying.confirm, name="run-apply-confirm"),
 ]

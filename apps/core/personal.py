@@ -7,8 +7,9 @@ accounts for, so that a table added next year cannot be forgotten.
 """
 
 import json
+import pickletools
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from importlib import import_module
@@ -290,13 +291,29 @@ def outside() -> Mapping[str, Callable[[str], None]]:
 def read_text(data: bytes) -> str:
     """Return the text in some bytes, to look for somebody in.
 
-    JSON without its escapes; of anything else whatever is text. A pickle is not loaded: its
-    strings stand in it as they are, and loading one may run what others wrote.
+    JSON without its escapes; the strings of a pickle, one a line; of anything else whatever
+    is text.
     """
     try:
         return json.dumps(json.loads(data), ensure_ascii=False)
     except (ValueError, RecursionError):
+        pass
+    try:
+        return "\n".join(_strings_in_pickle(data))
+    except (ValueError, UnicodeError, IndexError):
         return data.decode(errors="ignore")
+
+
+def _strings_in_pickle(data: bytes) -> Iterator[str]:
+    """Yield what is text in a pickle. It is not loaded: that may run what others wrote.
+
+    Decoding its bytes would not do: a string's length stands before it, and may be a letter.
+    """
+    for _, value, _ in pickletools.genops(data):
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, bytes | bytearray):
+            yield value.decode(errors="ignore")
 
 
 def read_signed(value: str) -> str:

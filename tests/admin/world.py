@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin import ModelAdmin
+from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ OURS, THEIRS = "Alder", "Birch"
 # Rows of the platform, not of a firm.
 SHARED = {
     "auth.group",
+    "console.grant",
     "firms.user",
     "jobs.runlock",
     "leasing.jurisdictioncap",
@@ -241,10 +243,20 @@ def rows_of(model: type[Model], firm: Firm) -> list[Any]:
 
 
 def everything() -> dict[str, list[dict[str, Any]]]:
-    """Return all rows of all tables, but for who signed in and what the admin noted of it."""
+    """Return all rows of all tables, but for who signed in and what the admin noted of it.
+
+    As the database has them: to build a hundred querysets takes half a second.
+    """
     left_out = {"sessions.session", "admin.logentry", "firms.user", "firms.usersession"}
-    return {
-        model._meta.label_lower: list(model._default_manager.order_by("pk").values())
-        for model in apps.get_models(include_auto_created=True)
-        if model._meta.managed and model._meta.label_lower not in left_out
-    }
+    tables = {}
+    with connection.cursor() as cursor:
+        for model in apps.get_models(include_auto_created=True):
+            meta = model._meta
+            if meta.managed and meta.label_lower not in left_out:
+                assert meta.pk is not None
+                table, key = map(connection.ops.quote_name, (meta.db_table, meta.pk.column))
+                cursor.execute(f"SELECT * FROM {table} ORDER BY {key}")
+                columns = [column[0] for column in cursor.description]
+                rows = cursor.fetchall()
+                tables[meta.label_lower] = [dict(zip(columns, r, strict=True)) for r in rows]
+    return tables

@@ -8,7 +8,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
 from django.utils import timezone
-from pytest_django import Settings
 
 from apps.core.watching import watched_by
 from apps.integrations.asking import ask_at_once
@@ -19,14 +18,9 @@ from apps.jobs.recording import close_run, open_run, recorded
 from tests.jobs.greet import Command as Greet
 from tests.jobs.work import CRASH, GREET, SECRET, contacts, run_job
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 logger = logging.getLogger(__name__)
-
-
-@pytest.fixture(autouse=True)
-def _work(settings: Settings) -> None:
-    settings.JOBS_MODULE = "tests.jobs.work"
 
 
 def log_of(run: JobRun) -> list[str]:

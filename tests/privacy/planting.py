@@ -33,6 +33,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "notifications.notificationgroup": {"kind": "dynamic"},
     "fieldwork.workorder": {"status": "ASSIGNED"},  # to the contractor
     "calendars.eventattendee": {"user": None},  # a contact then
+    "jobs.jobpause": {"until": None},
+    "console.grant": {"group": None, "may_pause": False},  # a person's, in their firm
     "crm.deal": {"closed_at": None, "stale_since": None},
     "crm.dealactivity": {"cancelled_at": None},
     "crm.staledealalert": {"last_reminded_on": None},

@@ -102,6 +102,15 @@ def test_finds_packages_that_wait_in_the_queue(compressed: bool) -> None:
     assert keys(OrmQ) == [row.pk]
 
 
+@pytest.mark.parametrize("length", [len(NAME), ord("0"), ord("A"), ord("z")])
+def test_finds_a_string_whatever_its_length_looks_like(length: int) -> None:
+    """In a pickle the length stands right before the string; 48 is the digit 0."""
+    said = NAME.ljust(length, ".")
+    row = OrmQ.objects.create(key="a", payload=SignedPackage.dumps({"args": (said,)}))
+    task("goes", result=said)
+    assert (keys(OrmQ), keys(Task)) == ([row.pk], ["goes"])
+
+
 def test_finds_packages_that_a_former_key_signed_and_some_that_nobody_did() -> None:
     row = OrmQ.objects.create(key="a", payload=SignedPackage.dumps([NAME])[:-3] + "xxx")
     bare = OrmQ.objects.create(key="a", payload=f"hello {NAME}")

@@ -33,7 +33,7 @@ from apps.privacy.models import (
 from apps.privacy.services.erasing.covering import Covers, why_blocked
 from apps.privacy.services.erasing.marks import Kind, Marks, shared
 from apps.privacy.services.erasing.reasons import Reason
-from apps.privacy.services.erasing.rows import Rows, ordered
+from apps.privacy.services.erasing.rows import Rows, occupied, ordered
 from apps.privacy.services.erasing.seeking import Seeker
 from apps.privacy.services.erasing.steps import plan_steps
 from apps.privacy.services.periods import period_of
@@ -165,12 +165,19 @@ class Part:
 
     @cached_property
     def tables(self) -> list[Rows]:
-        """The tables that have rows of the firm, or of no firm; who points comes first.
+        """The tables that can have rows of the firm, or of no firm; who points comes first.
+
+        As the transaction finds them when it begins; the search for traces looks again.
 
         The record of what was asked and done stays: there it is nobody's.
         """
         pages = [replace(p, of=None) if p.model in _RECORD else p for p in holdings()]
-        tables = (Rows(page, self.firm_id, self.people, self.holds) for page in pages)
+        used = occupied(page.model for page in pages)
+        tables = (
+            Rows(page, self.firm_id, self.people, self.holds)
+            for page in pages
+            if page.model in used
+        )
         return ordered(rows for rows in tables if rows.has_any)
 
     def count_held(self) -> int:

@@ -18,7 +18,7 @@ from apps.privacy.models import ErasureRequest, ErasureStep
 from apps.privacy.services.erasing.covering import Covers
 from apps.privacy.services.erasing.marks import Marks
 from apps.privacy.services.erasing.parts import Part
-from apps.privacy.services.erasing.rows import Rows
+from apps.privacy.services.erasing.rows import Rows, occupied
 from apps.privacy.services.erasing.seeking import Seeker, text_columns
 
 
@@ -41,9 +41,14 @@ def traces_of(
 def _traces_in(part: Part) -> Iterator[str]:
     pages = {holding.model: holding for holding in holdings()}
     seeker = Seeker(part.marks)
-    for model in apps.get_models(include_auto_created=True):
-        if not model._meta.managed or model._meta.proxy or model is Firm:
-            continue  # a report of other tables' rows; and a firm's own name, whose-ever it is
+    tables = [
+        model
+        for model in apps.get_models(include_auto_created=True)
+        # No report of other tables' rows; and not a firm's own name, whose-ever it is.
+        if model._meta.managed and not model._meta.proxy and model is not Firm
+    ]
+    used = occupied(tables)
+    for model in (one for one in tables if one in used):
         page = pages.get(model) or _without_page(model)
         rows = Rows(page, part.firm_id, part.people, part.holds)
         if rows.has_any:
