@@ -361,16 +361,22 @@ LOGGING: dict[str, Any] = {
             "style": "{",
         },
         "json": {"()": "apps.core.logs.DiscreetJsonFormatter"},
+        "kept": {  # with a run; docs/console.md
+            "()": "apps.core.logs.DiscreetFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        },
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": env.choice("LOG_FORMAT", "plain", ("plain", "json")),
         },
+        "run": {"class": "apps.core.logs.WatchHandler", "formatter": "kept"},
         # Acts only in a cluster that a guard has started.
         "death": {"class": "apps.jobs.guard.DeathHandler"},
     },
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["console", "run"], "level": env.text("LOG_LEVEL", "INFO").upper()},
     "loggers": {
         # Django's own handlers would write paths, and with them signing links, as they are.
         "django": {"handlers": [], "level": "INFO"},

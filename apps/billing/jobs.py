@@ -22,6 +22,7 @@ JOBS: tuple[Job, ...] = (
         options=(FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.CHARGES,),
         touches=("payments",),
+        harm="charges stored cards",
     ),
     Job(
         service=services.reconcile_stripe,

@@ -9,5 +9,6 @@ JOBS = (
         cron="*/15 * * * *",
         options=(FIRM_ID, DRY_RUN),
         explains=(explaining.WORKFLOWS,),
+        harm="writes to people",
     ),
 )

@@ -5,7 +5,7 @@ ask at each of its buttons. A firm of ``None`` means *all firms*: a run that is 
 firm needs a grant that is confined to none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -55,11 +55,28 @@ class Rights:
         """Return the jobs on which a verb is allowed, for some firm at least."""
         return [job for job in registry() if self.may_somewhere(verb, job.name)]
 
+    @property
+    def whole(self) -> bool:
+        """Whether every job may be seen for every firm, and so how the platform is."""
+        return self.may(Verb.VIEW, "")
+
     def firms(self) -> "QuerySet[Firm]":
         """Return the firms of which anything may be seen."""
         if self.everything or any(grant.firm_id is None for grant in self._grants):
             return Firm.objects.all()
         return Firm.objects.filter(pk__in={grant.firm_id for grant in self._grants})
+
+    def firms_for(self, verbs: Iterable[Verb], job: str) -> "QuerySet[Firm]":
+        """Return the firms for which one of some verbs is allowed on a job."""
+        wanted = list(verbs)
+        if any(self.may(verb, job) for verb in wanted):
+            return Firm.objects.all()
+        granted = {
+            grant.firm_id
+            for grant in self._grants
+            if grant.job in {"", job} and any(map(grant.allows, wanted))
+        }
+        return Firm.objects.filter(pk__in=granted)
 
     def sees_whole(self, run: JobRun) -> bool:
         """Tell whether a run may be seen with its totals, words and arguments.
@@ -67,7 +84,21 @@ class Rights:
         They speak of every firm that it touched. A run that was confined to one firm is whole
         for whoever may see that firm.
         """
-        return self.may(Verb.VIEW, run.job, self._firm_of(run))
+        return self.may_on(Verb.VIEW, run)
+
+    def may_on(self, verb: Verb, run: JobRun) -> bool:
+        """Tell whether a verb is allowed on a job as far as one of its runs reaches."""
+        return self.may(verb, run.job, self._firm_of(run))
+
+    def demand_on(self, verb: Verb, run: JobRun) -> None:
+        """Raise ``PermissionDenied`` unless the verb is allowed on a run as it is."""
+        self.demand(verb, run.job, self._firm_of(run))
+
+    def items_of(self, run: JobRun) -> "QuerySet[JobRunItem]":
+        """Return the items of a run that may be seen, in no order."""
+        if self.sees_whole(run):
+            return JobRunItem.objects.filter(run=run)
+        return self.items().filter(run=run)
 
     def runs(self) -> "QuerySet[JobRun]":
         """Return the runs of which something may be seen, in no order."""
@@ -94,10 +125,11 @@ class Rights:
         if not (user.is_active and user.is_staff):
             return []
         given = Grant.objects.filter(Q(user=user) | Q(group__in=user.groups.all()))
-        grants = list(given)
+        grants = list(given.select_related("firm"))
+        if any(not grant.job and grant.firm_id is None for grant in grants):
+            return grants  # their own firms add nothing
         if user.has_perm("jobs.view_jobrun"):
-            own = user.firms().values_list("pk", flat=True)
-            grants += [Grant(user=user, firm_id=pk) for pk in own]
+            grants += [Grant(user=user, firm=firm) for firm in user.firms()]
         return grants
 
     def _jobs_seen(self, *, whole: bool) -> set[str]:
@@ -121,8 +153,7 @@ class Rights:
 
     @cached_property
     def _slugs(self) -> dict[str, int]:
-        granted = {grant.firm_id for grant in self._grants if grant.firm_id is not None}
-        return dict(Firm.objects.filter(pk__in=granted).values_list("slug", "pk"))
+        return {grant.firm.slug: grant.firm.pk for grant in self._grants if grant.firm}
 
     def _firm_of(self, run: JobRun) -> int | None:
         """Return the firm that a run was confined to, as far as this person knows it."""

@@ -46,13 +46,20 @@ def start(job: Job, arguments: Mapping[str, Literal], *, caller: Caller) -> JobR
     Raises ``BadOption`` for arguments that the job does not take and for a firm that does not
     exist, ``PermissionDenied`` without the right to run (or preview) that job for that firm.
     """
+    may_start(job, arguments, caller=caller)
     bound = job.bind(arguments)
     verb = Verb.PREVIEW if bound.get("dry_run") else Verb.RUN
-    caller.demand(verb, job.name, firm_of(bound))
     with transaction.atomic():
         run = interventions.start(job, bound, by=caller.user)
         _note(f"job_{verb}", run, caller, job=job.name, arguments=bound)
     return run
+
+
+def may_start(job: Job, arguments: Mapping[str, Literal], *, caller: Caller) -> None:
+    """Raise whatever ``start`` would raise for these arguments, and start nothing."""
+    bound = job.bind(arguments)
+    verb = Verb.PREVIEW if bound.get("dry_run") else Verb.RUN
+    caller.demand(verb, job.name, firm_of(bound))
 
 
 def apply(preview: JobRun, *, caller: Caller) -> JobRun:
@@ -87,6 +94,25 @@ def cancel(run: JobRun, *, caller: Caller) -> bool:
         if asked:
             _note("job_cancel", run, caller, job=run.job)
     return bool(asked)
+
+
+def acknowledge(run: JobRun, *, note: str, caller: Caller) -> None:
+    """Take the trouble of a run on, so that it no longer needs attention.
+
+    Raises ``BadOption`` for a run that is in no trouble, or that somebody has taken on.
+    """
+    caller.demand(Verb.RUN, run.job, firm_of(run.arguments))
+    with transaction.atomic():
+        interventions.acknowledge(run, note=note, by=caller.user)
+        _note("job_acknowledge", run, caller, reason=note.strip(), job=run.job)
+
+
+def began_here(run: JobRun, *, caller: Caller) -> None:
+    """Write down that a preview, or the application of one, is carried out here at once."""
+    if run.preview_id:
+        _note("job_apply", run, caller, job=run.job, preview=run.preview_id)
+    else:
+        _note("job_preview", run, caller, job=run.job, arguments=run.arguments)
 
 
 def pause(job: Job, *, until: datetime | None, reason: str, caller: Caller) -> JobPause:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from apps.core.watching import whereabouts
+from apps.core.watching import watcher, whereabouts
 
 _ExcInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -78,3 +78,13 @@ class DiscreetJsonFormatter(JsonFormatter):
             for name, value in kept.items()
         }
         return super().process_log_record(told | whereabouts())
+
+
+class WatchHandler(logging.Handler):
+    """Hands what is logged during a run to whoever watches it, and drops the rest."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            watcher().logged(self.format(record))
+        except Exception:
+            self.handleError(record)

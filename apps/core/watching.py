@@ -4,16 +4,18 @@
 test stays a plain call. ``core`` knows only this interface; ``apps.jobs`` fills it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from moneyed import Money
 
 if TYPE_CHECKING:
     from apps.core.reports import Item, Report
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Identity = tuple[str, str, str]
 Effect = tuple[Identity, str, Money | None]
 
@@ -63,6 +65,9 @@ class Watcher:
         """What the run is known by, for those who write of it: its number, its job."""
         return {}
 
+    def logged(self, text: str) -> None:
+        """Something was logged, as it may be kept. Also called from other threads."""
+
 
 _watcher: ContextVar[Watcher] = ContextVar("watcher", default=Watcher())  # noqa: B039 - stateless
 
@@ -105,6 +110,17 @@ def whereabouts() -> dict[str, Any]:
     return {**watcher().names(), **({} if firm is None else {"firm": firm})}
 
 
+def watched_alike(call: "Callable[P, T]") -> "Callable[P, T]":
+    """Return ``call`` for another thread, whose log lines then reach whoever watches here."""
+    here = watcher()
+
+    def answer(*args: P.args, **kwargs: P.kwargs) -> T:
+        with watched_by(here):
+            return call(*args, **kwargs)
+
+    return answer
+
+
 class Together(Watcher):
     """Several watchers of one run; the first is asked first and may stop it."""
 
@@ -140,3 +156,7 @@ class Together(Watcher):
 
     def names(self) -> Mapping[str, Any]:
         return {name: what for one in self._watchers for name, what in one.names().items()}
+
+    def logged(self, text: str) -> None:
+        for one in self._watchers:
+            one.logged(text)

@@ -10,6 +10,7 @@ JOBS = (
         kwargs={"at": "10:00"},
         options=(FIRM_ID, AT, DRY_RUN),
         explains=(explaining.STALE,),
+        harm="writes to owners of deals",
     ),
     Job(
         service=services.send_stale_deal_reminders,
@@ -17,5 +18,6 @@ JOBS = (
         kwargs={"at": "10:00"},
         options=(FIRM_ID, AT, DRY_RUN),
         explains=(explaining.REMINDERS,),
+        harm="writes to owners of deals",
     ),
 )

@@ -16,5 +16,6 @@ JOBS: tuple[Job, ...] = (
         options=(FIRM_ID, FULL_SYNC, FORCE, DRY_RUN),
         explains=(explaining.DIRECTORIES,),
         touches=("directory",),
+        harm="may shut people out",
     ),
 )

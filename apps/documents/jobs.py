@@ -25,5 +25,6 @@ JOBS: tuple[Job, ...] = (
         cron="30 3 * * *",
         options=(FIRM_ID, DRY_RUN),
         touches=("storage",),
+        harm="writes to whoever was asked for files",
     ),
 )

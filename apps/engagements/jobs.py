@@ -9,5 +9,6 @@ JOBS = (
         cron="5 * * * *",
         options=(FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.PACKAGES,),
+        harm="issues invoices",
     ),
 )

@@ -21,6 +21,7 @@ JOBS = (
         kwargs={"at": "06:00"},
         options=(EXPIRES_WITHIN, FIRM_ID, AT, DRY_RUN, AS_OF),
         explains=(explaining.PAPERS,),
+        harm="writes to contractors",
     ),
     Job(
         service=services.send_pending_jobs_reminder,
@@ -28,12 +29,14 @@ JOBS = (
         kwargs={"at": "08:00", "weekdays": WORKDAYS},
         options=(FIRM_ID, *GATE, DRY_RUN, AS_OF),
         explains=(explaining.PENDING,),
+        harm="writes to contractors and managers",
     ),
     Job(
         service=services.send_daily_summary,
         cron="0 * * * *",
         kwargs={"at": "09:00", "weekdays": WORKDAYS},
         options=(FIRM_ID, *GATE, DRY_RUN, AS_OF),
+        harm="writes to managers",
     ),
     Job(
         service=services.send_payout_reminders,
@@ -41,6 +44,7 @@ JOBS = (
         kwargs={"at": "10:00", "weekdays": "mon,thu"},
         options=(FIRM_ID, *GATE, DRY_RUN, AS_OF),
         explains=(explaining.PAYOUTS,),
+        harm="writes to managers",
     ),
     Job(
         service=services.auto_close_stale_jobs,
@@ -48,5 +52,6 @@ JOBS = (
         kwargs={"at": "02:00", "weekdays": "sun"},
         options=(INACTIVE_FOR, FIRM_ID, FORCE, *GATE, DRY_RUN, AS_OF),
         explains=(explaining.STALE,),
+        harm="closes jobs",
     ),
 )

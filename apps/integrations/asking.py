@@ -6,6 +6,8 @@ from typing import TypeVar
 
 from django.conf import settings
 
+from apps.core.watching import watched_alike
+
 Q = TypeVar("Q")
 T = TypeVar("T")
 
@@ -17,4 +19,4 @@ def ask_at_once(ask: Callable[[Q], T], questions: Iterable[Q]) -> list[T]:
     database; of the errors that it raises, the first ends the asking.
     """
     with ThreadPoolExecutor(settings.CHARGES_AT_ONCE, "ask") as threads:
-        return list(threads.map(ask, questions))
+        return list(threads.map(watched_alike(ask), questions))

@@ -1,4 +1,4 @@
-"""Schedules, runs, their items and locks, as staff may see and press them.
+"""Schedules, runs, their items and locks, as staff may see them.
 
 Who holds ``jobs.view_jobrun`` but is no superuser sees the runs that touched firms of their
 own, without what a run's totals, words and arguments tell about other firms, and of the
@@ -22,7 +22,7 @@ from apps.core import money
 from apps.core.problems import BadOption
 from apps.core.reports import Outcome
 from apps.jobs.forms import ScheduleForm
-from apps.jobs.interventions import ask_to_cancel, release_expired
+from apps.jobs.interventions import release_expired
 from apps.jobs.job import registry
 from apps.jobs.models import JobRun, JobRunItem, RunLock
 from apps.jobs.schedules import check_cron, cron_in_words, job_of, next_times
@@ -83,24 +83,30 @@ class JobFilter(admin.SimpleListFilter):
 
 @admin.register(JobRun)
 class JobRunAdmin(RecordAdmin[JobRun]):
+    """The record as it is. What may be done about a run is done in the console."""
+
     list_display = (
         *("__str__", "ended", "outcomes", "amounts", "started_at", "duration", "who"),
-        "items_link",
+        *("items_link", "in_console"),
     )
-    open_columns = ("__str__", "ended", "source", "started_at", "duration", "items_link")
+    open_columns = (
+        *("__str__", "ended", "source", "started_at", "duration"),
+        *("items_link", "in_console"),
+    )
     list_filter = ("state", JobFilter, "source", "dry_run", "started_at")
     open_filters = ("state", "of", "source", "dry_run", "started_at")
     list_select_related = ("started_by",)
     search_fields = ("job", "=task_id")
     search_help_text = "A job's name or a task's id; what a run did is found among its items."
     ordering = ("-started_at",)
-    actions = ("cancel",)
     fields = (
-        *("job", "arguments", "state", "problem", "summary", "amounts", "items_link"),
+        *("job", "in_console", "arguments", "state", "problem", "summary", "amounts"),
+        "items_link",
         *("done", "skipped", "declined", "failed", "stale", "expected"),
         *(
             "dry_run",
             "preview",
+            "retry_of",
             "source",
             "who",
             "schedule_name",
@@ -112,7 +118,7 @@ class JobRunAdmin(RecordAdmin[JobRun]):
         *("cancel_requested_at", "cancel_requested_by"),
     )
     open_fields = (
-        *("job", "state", "dry_run", "source", "items_link"),
+        *("job", "in_console", "state", "dry_run", "source", "items_link"),
         *("queued_at", "wait", "started_at", "ended_at", "duration", "cancel_requested_at"),
     )
 
@@ -121,20 +127,6 @@ class JobRunAdmin(RecordAdmin[JobRun]):
         if request.user.is_superuser:
             return runs
         return runs.filter(pk__in=items_for(request).values("run"))
-
-    def has_cancel_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("jobs.change_jobrun"))
-
-    @admin.action(description="Cancel selected runs", permissions=["cancel"])
-    def cancel(self, request: HttpRequest, queryset: QuerySet[JobRun]) -> None:
-        selected = queryset.count()
-        asked = ask_to_cancel(
-            JobRun.objects.filter(pk__in=queryset.values("pk")), by=who(request)
-        )
-        over = selected - asked
-        text = f"{asked} runs asked to stop between two items"
-        text += f", {over} skipped: over or asked already." if over else "."
-        self.message_user(request, text, messages.SUCCESS if asked else messages.WARNING)
 
     @admin.display(description="state", ordering="state")
     def ended(self, run: JobRun) -> str:
@@ -168,6 +160,11 @@ class JobRunAdmin(RecordAdmin[JobRun]):
     def items_link(self, run: JobRun) -> SafeString:
         address = reverse("admin:jobs_jobrunitem_changelist")
         return format_html('<a href="{}?run={}">items</a>', address, run.pk)
+
+    @admin.display(description="console")
+    def in_console(self, run: JobRun) -> SafeString:
+        """Link to where a run can be watched, stopped, retried or applied."""
+        return format_html('<a href="{}">open</a>', reverse("console:run", args=[run.pk]))
 
 
 @admin.register(JobRunItem)

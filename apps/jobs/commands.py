@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from types import FrameType
@@ -22,7 +22,7 @@ from apps.core import money
 from apps.core.problems import BadOption, Problem, sentence
 from apps.core.reports import Item, Outcome, Report
 from apps.core.watching import Stop, Watcher
-from apps.jobs.job import Job, find
+from apps.jobs.job import Job, Option, find
 from apps.jobs.models import JobRun
 from apps.jobs.recording import Busy, Recorder, recorded
 
@@ -77,6 +77,7 @@ class RecordedCommand(BaseCommand):
                     ) as recorder,
                     stopping_between_items(recorder),
                 ):
+                    self.begins(recorder.run)
                     job.service(**arguments)
             except Exception as caught:
                 if recorder is None:
@@ -86,6 +87,9 @@ class RecordedCommand(BaseCommand):
             audience.told(recorder.gone)
         audience.closes(recorder.run, error)
         self._raise_for(recorder.run, error)
+
+    def begins(self, run: JobRun) -> None:
+        """The run is on the record and about to do its work."""
 
     def _raise_for(self, run: JobRun, error: Exception | None) -> None:
         match error:
@@ -113,25 +117,27 @@ class JobCommand(RecordedCommand):
         return find(self.job)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        for option in self.declared.options:
-            how: dict[str, Any] = {
-                "dest": option.name,
-                "help": option.help.replace("%", "%%"),
-            }
-            if option.type is bool:
-                how["action"] = "store_true"
-            else:
-                how |= {"type": option.type, "default": option.default}
-                how |= {
-                    "choices": option.choices or None,
-                    "metavar": option.metavar or None,
-                }
-            parser.add_argument(option.switch, **how)
+        add_options(parser, self.declared.options)
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         arguments = {option.name: options[option.name] for option in self.declared.options}
         self.carry_out(self.declared, arguments, self.audience(options))
+
+
+def add_options(parser: ArgumentParser, options: Iterable[Option], *, prefix: str = "") -> None:
+    """Let a parser take a job's options; their values go by ``prefix`` and their names."""
+    for option in options:
+        how: dict[str, Any] = {
+            "dest": prefix + option.name,
+            "help": option.help.replace("%", "%%"),
+        }
+        if option.type is bool:
+            how["action"] = "store_true"
+        else:
+            how |= {"type": option.type, "default": option.default}
+            how |= {"choices": option.choices or None, "metavar": option.metavar or None}
+        parser.add_argument(option.switch, **how)
 
 
 class Audience(Watcher):

@@ -1,18 +1,20 @@
 """Whether the jobs really run: what was due and did not happen (spec A11).
 
 Everything is judged from rows, outside the cluster: a dead cluster cannot report itself.
-The functions here change nothing and return findings.
+The functions here change nothing and return findings. They ask for all jobs at once: a page
+and a probe look here, too, and the number of statements must not grow with the jobs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from cronsim import CronSim
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
-from django.db.models import Max
+from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 
@@ -21,6 +23,7 @@ from apps.installations.leaving import SENTENCE, is_strange
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobPause, JobRun
 from apps.jobs.schedules import arguments_of, broken_rules, job_of
+from apps.jobs.timetable import with_changes
 
 GRACE = timedelta(minutes=10)  # beyond a job's time-out: the queue may be long
 STUCK = timedelta(minutes=2)  # due work that nobody has begun for so long
@@ -69,29 +72,52 @@ class Health:
         return [finding for finding in self.findings if finding.alarming]
 
 
-def examine(*, now: datetime) -> Health:
-    """Look at every schedule, every job and the queue."""
-    rows = list(Schedule.objects.order_by("pk"))
+def examine(
+    *,
+    now: datetime,
+    rows: Sequence[Schedule] | None = None,
+    pauses: Sequence[JobPause] | None = None,
+) -> Health:
+    """Look at every schedule, every job and the queue.
+
+    Who has asked for the schedules (``with_changes``) or the pauses already hands them in.
+    """
+    if rows is None:
+        rows = list(with_changes())
     by_job: dict[str, list[Schedule]] = {}
     findings = [Finding("strange", "", SENTENCE)] if is_strange() else []
+    misread: set[int] = set()
     for row in rows:
         if job := job_of(row.func):
             by_job.setdefault(job.name, []).append(row)
-        findings += _misread(row)
-    scheduled = 0
-    pauses = {pause.job: pause for pause in JobPause.objects.in_force(now)}
+        if found := list(_misread(row)):
+            misread.add(row.pk)
+            findings += found
+    judged = [
+        Judged(job.name, row, _due(row, _judged_at(now)))
+        for job in registry()
+        for row in by_job.get(job.name, [])
+        if row.pk not in misread and _acts(row)
+    ]
+    if pauses is None:
+        since = min((one.due for one in judged if one.due), default=now)
+        pauses = list(JobPause.objects.touching(since, now + STUCK))
+    resting: dict[str, list[JobPause]] = defaultdict(list)
+    for pause in pauses:
+        resting[pause.job].append(pause)
+    recent, crashes = _record(judged)
+    late, broken = _late(judged, recent, resting, now=now), _broken(crashes)
+    missed = _missed(judged, late, now=now)
     for job in registry():
         own = by_job.get(job.name, [])
         if job.cron and not own:
             findings.append(_missing(job))
-        findings += _resting(job, own, pauses.get(job.name))
-        acting = [row for row in own if _acts(row)]
-        scheduled += bool(acting)
-        for row in acting:
-            findings += list(_late(job, row, now=now)) or _missed(job, row, now=now)
-        findings += _broken(job)
+        held = [pause for pause in resting[job.name] if pause.holds(now)]
+        findings += _resting(job, own, held[0] if held else None)
+        findings += late.get(job.name, []) + missed.get(job.name, [])
+        findings += broken.get(job.name, [])
     findings += _stuck(now=now)
-    return Health(tuple(findings), scheduled)
+    return Health(tuple(findings), len({one.job for one in judged}))
 
 
 # ---- schedules ----------------------------------------------------------------------------
@@ -121,51 +147,131 @@ def _resting(job: Job, rows: list[Schedule], pause: JobPause | None) -> Iterator
 
 
 def _acts(row: Schedule) -> bool:
-    return row.repeats != 0 and not broken_rules(row) and not _arguments(row).get("dry_run")
+    return row.repeats != 0 and not _arguments(row).get("dry_run")
 
 
-def _late(job: Job, row: Schedule, *, now: datetime) -> Iterator[Finding]:
-    """Say when the last success is older than the schedule allows.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A schedule that acts, and the last time at which its job had to begin."""
+
+    job: str
+    row: Any  # a Schedule, as ``with_changes`` returns it
+    due: datetime | None
+
+
+def _judged_at(now: datetime) -> datetime:
+    """Return the time that is so long ago that what was due then must have ended."""
+    return now - GRACE - timedelta(seconds=Conf.TIMEOUT or 0)
+
+
+def _late(
+    judged: Sequence[Judged],
+    recent: "Successes",
+    pauses: Mapping[str, list[JobPause]],
+    *,
+    now: datetime,
+) -> dict[str, list[Finding]]:
+    """Say, by job, when the last success is older than a schedule allows.
 
     A run must have begun at the last time that is so long ago that, with the time-out and
     ten minutes of grace, it must have ended. A row that has never been fired is first due
     at its ``next_run``; one that a person touched, or whose first run is younger than that
-    time, is not late yet.
+    time, is not late yet; nor is one that was paused then.
     """
-    judged_at = now - GRACE - timedelta(seconds=Conf.TIMEOUT or 0)
-    due = _due(row, judged_at)
-    if due is None or (not row.task and row.next_run and row.next_run > judged_at):
-        return
-    successes = JobRun.objects.of(job.name).real().successful()
-    arguments = _arguments(row)
-    recent = successes.filter(started_at__gte=due).values_list("arguments", flat=True)
-    if any(covers(done, arguments) for done in recent) or _is_new(job, row, due):
-        return
-    if JobPause.objects.filter(job=job.name).touching(due, due + STUCK).exists():
-        return
-    last = max(
-        (
-            found["at"]
-            for found in successes.values("arguments").annotate(at=Max("started_at"))
-            if covers(found["arguments"], arguments)
-        ),
-        default=None,
-    )
-    seen = f"last success {_written(last)}" if last else "it has never succeeded"
-    text = f"{job.name}{_scope(row)} is late: due {_written(due)}, {seen}."
-    yield Finding("late", job.name, text, schedule=row.pk, since=due)
+    judged_at = _judged_at(now)
+    findings: dict[str, list[Finding]] = defaultdict(list)
+    overdue = [
+        one
+        for one in judged
+        if one.due is not None
+        and (one.row.task or not one.row.next_run or one.row.next_run <= judged_at)
+        and not _covered(one, recent, since=one.due)
+        and not any(p.touches(one.due, one.due + STUCK) for p in pauses.get(one.job, []))
+    ]
+    if not overdue:
+        return findings
+    begun, ever = _begun(overdue), _last_successes(overdue)
+    for one in overdue:
+        if one.due is None or begun.get(one.row.pk, one.due) > one.due:
+            continue
+        last = _covered(one, ever)
+        seen = f"last success {_written(last)}" if last else "it has never succeeded"
+        text = f"{one.job}{_scope(one.row)} is late: due {_written(one.due)}, {seen}."
+        late = Finding("late", one.job, text, schedule=one.row.pk, since=one.due)
+        findings[one.job].append(late)
+    return findings
 
 
-def _missed(job: Job, row: Schedule, *, now: datetime) -> Iterator[Finding]:
-    """Say when a time has come and nothing has fired the row, long before it is late."""
-    due = row.next_run
-    if due is None or due > now - UNFIRED:
-        return
-    text = (
-        f"{job.name}{_scope(row)} was missed: due {_written(due)}, and nothing has started it. "
-        "Is a cluster running?"
+def _missed(
+    judged: Sequence[Judged], late: Mapping[str, list[Finding]], *, now: datetime
+) -> dict[str, list[Finding]]:
+    """Say, by job, when a time has come and nothing has fired a row, long before it is late."""
+    said = {finding.schedule for some in late.values() for finding in some}
+    findings: dict[str, list[Finding]] = defaultdict(list)
+    for one in judged:
+        due = one.row.next_run
+        if one.row.pk in said or due is None or due > now - UNFIRED:
+            continue
+        text = (
+            f"{one.job}{_scope(one.row)} was missed: due {_written(due)}, and nothing has "
+            "started it. Is a cluster running?"
+        )
+        missed = Finding("missed", one.job, text, schedule=one.row.pk, since=due)
+        findings[one.job].append(missed)
+    return findings
+
+
+Successes = Mapping[str, Sequence[tuple[Mapping[str, Any], datetime]]]
+Crashes = Mapping[int, int]  # by the newest run of a job: how many
+
+
+def _record(judged: Sequence[Judged]) -> tuple[Successes, Crashes]:
+    """Ask, in one statement, what succeeded since it was due, and what broke since then."""
+    due: dict[str, datetime] = {}
+    for one in judged:
+        if one.due:
+            due[one.job] = min(one.due, due.get(one.job, one.due))
+    real = JobRun.objects.real()
+    since = real.successful().filter(
+        job=OuterRef("job"), started_at__gte=OuterRef("started_at")
     )
-    yield Finding("missed", job.name, text, schedule=row.pk, since=due)
+    broken = Q(~Exists(since), state__in=[JobRun.State.CRASHED, JobRun.State.LOST])
+    lately = (Q(job=j, started_at__gte=at, state=JobRun.State.DONE) for j, at in due.items())
+    rows = (
+        real.filter(reduce(or_, lately, broken))
+        .values_list("job", "arguments", "state")
+        .annotate(at=Max("started_at"), newest=Max("pk"), n=Count("pk"))
+        .order_by()
+    )
+    successes: dict[str, list[tuple[Mapping[str, Any], datetime]]] = defaultdict(list)
+    crashes: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for job, arguments, state, at, newest, n in rows:
+        if state == JobRun.State.DONE:
+            successes[job].append((arguments, at))
+        else:
+            crashes[job].append((newest, n))
+    counts = {max(found)[0]: sum(n for _, n in found) for found in crashes.values()}
+    return successes, counts
+
+
+def _last_successes(judged: Sequence[Judged]) -> Successes:
+    """Return what has ever succeeded, by job and arguments."""
+    done = JobRun.objects.real().successful().filter(job__in={one.job for one in judged})
+    successes: dict[str, list[tuple[Mapping[str, Any], datetime]]] = defaultdict(list)
+    rows = done.values_list("job", "arguments").annotate(at=Max("started_at")).order_by()
+    for job, arguments, at in rows:
+        successes[job].append((arguments, at))
+    return successes
+
+
+def _covered(
+    one: Judged, successes: Successes, *, since: datetime | None = None
+) -> datetime | None:
+    """Return the last success that did what a row asks for, if it is young enough."""
+    wanted = _arguments(one.row)
+    times = (at for done, at in successes.get(one.job, ()) if covers(done, wanted))
+    last = max(times, default=None)
+    return None if last is None or (since and last < since) else last
 
 
 def _due(row: Schedule, judged_at: datetime) -> datetime | None:
@@ -182,19 +288,27 @@ def _due(row: Schedule, judged_at: datetime) -> datetime | None:
     return judged_at - _PERIODS[row.schedule_type]
 
 
-def _is_new(job: Job, row: Schedule, due: datetime) -> bool:
-    """Whether a row's own history, or a person's change of it, begins after ``due``."""
-    touched = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(Schedule),
-        object_id=str(row.pk),
-        action_time__gt=due,
-    )
-    if touched.exists():
-        return True
-    name = row.name or str(row.pk)
-    fired = JobRun.objects.of(job.name).filter(schedule_name=name).order_by("started_at")
-    first = fired.values_list("started_at", flat=True).first()
-    return first is not None and first > due
+def _begun(overdue: Sequence[Judged]) -> dict[int, datetime]:
+    """Return since when rows can be judged: their first run, or a person's last change."""
+    firsts: list[Any] = [
+        Subquery(
+            JobRun.objects.of(one.job)
+            .filter(schedule_name=one.row.name or str(one.row.pk))
+            .order_by("started_at")
+            .values("pk")[:1]
+        )
+        for one in overdue
+    ]
+    fired = {
+        (run.job, run.schedule_name): run.started_at
+        for run in JobRun.objects.filter(pk__in=firsts)
+    }
+    begun: dict[int, datetime] = {}
+    for one in overdue:
+        named = one.row.name or str(one.row.pk)
+        times = (fired.get((one.job, named)), one.row.changed_at)
+        begun[one.row.pk] = max(filter(None, times), default=one.due)
+    return begun
 
 
 def covers(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -205,26 +319,24 @@ def covers(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 # ---- runs and the queue -------------------------------------------------------------------
 
 
-def _broken(job: Job) -> Iterator[Finding]:
-    """Report real runs that crashed or were lost since the last success."""
-    runs = JobRun.objects.of(job.name).real()
-    newest = runs.order_by("-started_at")
-    last = newest.successful().values_list("started_at", flat=True).first()
-    bad = newest.filter(state__in=[JobRun.State.CRASHED, JobRun.State.LOST])
-    if last:
-        bad = bad.filter(started_at__gt=last)
-    run = bad.first()
-    if run is None:
-        return
-    count = bad.count()
-    times = "once" if count == 1 else f"{count} times"
-    text = (
-        f"{job.name} was lost or crashed {times} since its last success; "
-        f"newest {run} at {_written(run.started_at)}: {run.state}. {run.problem}"
-    )
-    yield Finding(
-        "broken", job.name, text.strip(), run=run.pk, since=run.started_at, count=count
-    )
+def _broken(crashes: "Crashes") -> dict[str, list[Finding]]:
+    """Report, by job, real runs that crashed or were lost since the last success."""
+    findings: dict[str, list[Finding]] = {}
+    for run in JobRun.objects.filter(pk__in=crashes) if crashes else ():
+        times = "once" if crashes[run.pk] == 1 else f"{crashes[run.pk]} times"
+        text = (
+            f"{run.job} was lost or crashed {times} since its last success; "
+            f"newest {run} at {_written(run.started_at)}: {run.state}. {run.problem}"
+        )
+        findings[run.job] = [
+            Finding(
+                *("broken", run.job, text.strip()),
+                run=run.pk,
+                since=run.started_at,
+                count=crashes[run.pk],
+            )
+        ]
+    return findings
 
 
 def _stuck(*, now: datetime) -> Iterator[Finding]:

@@ -122,6 +122,23 @@ def resume(job: Job, *, by: AbstractBaseUser | None) -> JobPause:
         return held
 
 
+def acknowledge(run: JobRun, *, note: str, by: AbstractBaseUser | None) -> None:
+    """Say that somebody has taken a run's trouble on: it no longer needs attention.
+
+    Raises ``BadOption`` for a run that is in no trouble, or that somebody has taken on.
+    """
+    note = note.strip()
+    if len(note) > REASON:
+        raise BadOption(f"The note has at most {REASON} characters.")
+    taken = JobRun.objects.needing_attention().filter(pk=run.pk)
+    if not taken.update(
+        acknowledged_at=timezone.now(),
+        acknowledged_by=by,
+        acknowledgement=note,
+    ):
+        raise BadOption(f"Run {run.pk} needs no attention (any more).")
+
+
 def _end_pauses(job: Job, *, at: datetime, by: AbstractBaseUser | None) -> int:
     """Close what is open of a job's pauses, also one whose time has come by itself."""
     unended = JobPause.objects.filter(job=job.name, resumed_at=None)

@@ -63,6 +63,7 @@ class Job:
     touches: tuple[str, ...] = ()
     locked: bool = True  # two runs with the same scope do not overlap
     explains: tuple[Explanation, ...] = ()  # which rows it takes, and why it leaves others
+    harm: str = ""  # what cannot be taken back ("charges cards"): the console asks first
 
     @property
     def name(self) -> str:

@@ -16,7 +16,13 @@ JOBS = (
         service=services.cleanup_old_tasks,
         cron="15 4 * * *",
         options=(DAYS, FAILURES_ONLY, DRY_RUN),
+        harm="deletes old tasks",
     ),
-    Job(service=services.cleanup_old_runs, cron="20 4 * * *", options=(OLD_RUNS, DRY_RUN)),
+    Job(
+        service=services.cleanup_old_runs,
+        cron="20 4 * * *",
+        options=(OLD_RUNS, DRY_RUN),
+        harm="deletes old runs",
+    ),
     Job(service=services.close_lost_runs, cron="*/5 * * * *", options=(DRY_RUN,)),
 )

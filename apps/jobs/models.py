@@ -35,6 +35,10 @@ class JobRunQuerySet(models.QuerySet["JobRun"]):
         """Runs that wait in the queue or are going on."""
         return self.filter(state__in=JobRun.UNDER_WAY)
 
+    def needing_attention(self) -> Self:
+        """Runs in trouble that nobody has taken on; previews trouble nobody."""
+        return self.real().filter(acknowledged_at=None, state__in=JobRun.TROUBLED)
+
     def successful(self) -> Self:
         return self.filter(state=JobRun.State.DONE)
 
@@ -121,10 +125,23 @@ class JobRun(models.Model):
         blank=True,
         related_name="+",
     )
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+    )
+    acknowledgement = models.CharField(
+        max_length=300, blank=True, help_text="What was found, or is done about it."
+    )
 
     objects = JobRunQuerySet.as_manager()
 
     UNDER_WAY = frozenset({State.QUEUED, State.RUNNING})
+    # How a run ends that somebody should look at.
+    TROUBLED = (State.PARTIAL, State.FAILED, State.CRASHED, State.LOST, State.BLOCKED)
 
     class Meta:
         constraints = [
@@ -143,6 +160,12 @@ class JobRun(models.Model):
                 fields=["heartbeat_at"],
                 condition=Q(state="running"),
                 name="jobs_jobrun_running",
+            ),
+            # What needs attention, newest first; check_job_health looks for crashes.
+            models.Index(
+                fields=["-started_at", "-id"],
+                condition=Q(state__in=["partial", "failed", "crashed", "lost", "blocked"]),
+                name="jobs_jobrun_troubled",
             ),
         ]
 
@@ -163,6 +186,12 @@ class JobRun(models.Model):
     def took(self) -> timedelta | None:
         """How long the run itself took."""
         return self.ended_at - self.started_at if self.ended_at else None
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether somebody should look at it and nobody has yet."""
+        troubled = self.state in self.TROUBLED
+        return troubled and not self.dry_run and self.acknowledged_at is None
 
     @cached_property
     def ended_well(self) -> bool:
@@ -210,6 +239,16 @@ class JobRunItem(models.Model):
         if self.amount_minor is None:
             return None
         return money.from_minor(self.amount_minor, self.currency)
+
+
+class JobRunLog(models.Model):
+    """What was logged while a run went on: the first lines and the last."""
+
+    run = models.OneToOneField(JobRun, models.CASCADE, related_name="log")
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return f"Log of run {self.run_id}"
 
 
 class JobPauseQuerySet(models.QuerySet["JobPause"]):
@@ -263,6 +302,15 @@ class JobPause(models.Model):
     def __str__(self) -> str:
         until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
         return f"{self.job} is paused{until}: {self.reason}"
+
+    def holds(self, at: datetime) -> bool:
+        """Tell whether it holds at a time."""
+        return self.touches(at, at)
+
+    def touches(self, start: datetime, end: datetime) -> bool:
+        """Tell whether some moment of it lies between two times."""
+        ended = self.ended_at
+        return self.since <= end and (ended is None or ended > start)
 
     @property
     def ended_at(self) -> datetime | None:

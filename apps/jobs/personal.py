@@ -10,7 +10,7 @@ from django_q.models import OrmQ, Schedule, Task
 
 from apps.core.batches import by_key
 from apps.core.personal import Found, Holding, read_signed, read_text
-from apps.jobs.models import ClusterSign, JobPause, JobRun, JobRunItem, RunLock
+from apps.jobs.models import ClusterSign, JobPause, JobRun, JobRunItem, JobRunLog, RunLock
 
 _PICKLED = ("args", "kwargs", "result")
 
@@ -54,10 +54,11 @@ HOLDINGS = (
     Holding(
         JobRun,
         firm="",
-        authors=("started_by", "cancel_requested_by"),
-        told=("arguments", "schedule_name", "summary", "problem"),
+        authors=("started_by", "cancel_requested_by", "acknowledged_by"),
+        told=("arguments", "schedule_name", "summary", "problem", "acknowledgement"),
         plain=("job", "task_id", "worker", "money"),
     ),
+    Holding(JobRunLog, firm="", told=("text",)),
     Holding(
         JobPause,
         firm="",

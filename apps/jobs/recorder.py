@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NoReturn
 
+from django.db import transaction
 from django.utils import timezone
 
 from apps.core import bulk, money
@@ -15,6 +16,7 @@ from apps.jobs import locks
 from apps.jobs.job import Job
 from apps.jobs.models import JobRun, JobRunItem, RunLock
 from apps.jobs.previews import ACTION_LENGTH, Plan
+from apps.jobs.run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Recorder(Watcher):
         self._position = sum(self.counts.values())
         self._kept: Counter[Outcome] = Counter()
         self._beat_at = time.monotonic()
+        self._log = RunLog(run)
         self._given_up = False  # the run has been marked as lost behind our back
 
     # ---- what a report tells ------------------------------------------------------------
@@ -143,6 +146,9 @@ class Recorder(Watcher):
     def names(self) -> Mapping[str, Any]:
         return {"run": self.run.pk, "job": self.job.name}
 
+    def logged(self, text: str) -> None:
+        self._log.add(text)
+
     # ---- heartbeat and end ----------------------------------------------------------------
 
     def beat(self) -> None:
@@ -163,9 +169,9 @@ class Recorder(Watcher):
 
     def end(self, state: str, problem: str) -> None:
         """Write the last items and close the run."""
-        now = timezone.now()
         try:
             self._flush()
+            now = timezone.now()  # no item is recorded later
             # Not if another worker was given the same run and has started it again.
             JobRun.objects.filter(pk=self.run.pk, starts=self.run.starts).update(
                 state=state,
@@ -176,9 +182,18 @@ class Recorder(Watcher):
                 **self._figures(),
             )
             self.run.refresh_from_db()
+            self.keep_log()
         finally:
             if self.lock:
                 locks.release(self.lock)
+
+    def keep_log(self) -> None:
+        """Write what was logged. A log that cannot be kept does not stop the run."""
+        try:
+            with transaction.atomic():
+                self._log.write()
+        except Exception:
+            logger.exception("The log of %s could not be kept", self.run)
 
     # ---- inside ---------------------------------------------------------------------------
 
@@ -227,6 +242,7 @@ class Recorder(Watcher):
 
     def _write(self) -> None:
         self._flush()
+        self.keep_log()
         alive = JobRun.objects.filter(
             pk=self.run.pk, starts=self.run.starts, state=JobRun.State.RUNNING
         ).update(heartbeat_at=timezone.now(), **self._figures())

@@ -87,14 +87,15 @@ def open_run(
 
 def close_run(recorder: Recorder, error: BaseException | None = None) -> JobRun:
     """Close a run according to how its call ended, and return it."""
-    if error is None and recorder.stopped is None:
-        recorder.finish_plan()
-    state, problem = _state_after(recorder, error)
-    if recorder.would_block:
-        problem = f"{problem} Would be blocked: {recorder.would_block}.".strip()
-    if state == JobRun.State.CRASHED:
-        logger.error("%s crashed", recorder.run, exc_info=error)
-    recorder.end(state, problem)
+    with watched_by(recorder):  # the last of its log
+        if error is None and recorder.stopped is None:
+            recorder.finish_plan()
+        state, problem = _state_after(recorder, error)
+        if recorder.would_block:
+            problem = f"{problem} Would be blocked: {recorder.would_block}.".strip()
+        if state == JobRun.State.CRASHED:
+            logger.error("%s crashed", recorder.run, exc_info=error)
+        recorder.end(state, problem)
     return recorder.run
 
 

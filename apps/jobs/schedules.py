@@ -61,11 +61,13 @@ _COMPARED = 5  # so many times must come out the same from both cron libraries
 
 
 def job_of(func: str) -> Job | None:
-    """Return the job that a row's ``func`` names, by its path or its service's full path."""
-    for job in registry():
-        if func in {job.path, f"{job.service.__module__}.{job.name}"}:
-            return job
-    return None
+    """Return the job that a row's ``func`` names."""
+    return next((job for job in registry() if func in paths_of(job)), None)
+
+
+def paths_of(job: Job) -> set[str]:
+    """Return how a row may name a job: by its path, or its service's full path."""
+    return {job.path, f"{job.service.__module__}.{job.name}"}
 
 
 def read_kwargs(text: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from apps.jobs.models import (
     LEASE,
     JobRun,
     JobRunItem,
+    JobRunLog,
     JobRunQuerySet,
     RunLock,
 )
@@ -79,11 +80,11 @@ def cleanup_old_runs(*, days: int = 400, dry_run: bool = False) -> Report:
     """Delete what is on record of runs that ended long ago.
 
     Takes runs that ended more than ``days`` times 24 hours ago, with what they decided about
-    each item. Never one that is still open; nor a preview that may yet be applied (for 30
-    days) or that a run on record has applied; nor the last success of a job, by each of its
-    schedules and by hand: ``check_job_health`` tells the time by it. Items go before their
-    run, by primary key in pages, each one item on the record of this run. Whatever stops it,
-    the next run does what is left.
+    each item and what they logged. Never one that is still open; nor a preview that may yet
+    be applied (for 30 days) or that a run on record has applied; nor the last success of a
+    job, by each of its schedules and by hand: ``check_job_health`` tells the time by it. Items
+    go before their run, by primary key in pages, each one item on the record of this run.
+    Whatever stops it, the next run does what is left.
     """
     now = Clock.read().now
     before = now - timedelta(days=positive("--days", days))
@@ -102,6 +103,9 @@ def cleanup_old_runs(*, days: int = 400, dry_run: bool = False) -> Report:
             _delete_items(report, page)
             with report.attempt(_these("jobs.jobrun", "runs", page)) as item:
                 RunLock.objects.filter(run__in=page).update(run=None)
+                JobRun.objects.filter(retry_of__in=page).update(retry_of=None)
+                logs = JobRunLog.objects.filter(run__in=page)
+                logs._raw_delete(logs.db)
                 old = JobRun.objects.filter(pk__in=page)
                 item.does(f"delete {old._raw_delete(old.db)} runs")
                 item.tallies += ["runs"] * len(page)

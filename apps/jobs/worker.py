@@ -109,7 +109,9 @@ def end(task: dict[str, Any], **_: Any) -> None:
         error = sys.exc_info()[1] or (None if success else failure_of(result))
         run = close_run(delivery.recorder, error)
         if not success and run.state == JobRun.State.CRASHED:
-            logger.error("%s\n%s", run, result)
+            with watched_by(delivery.recorder):
+                logger.error("%s\n%s", run, result)
+            delivery.recorder.keep_log()
         task["result"] = run.problem or f"{run.done} done, {run.skipped} skipped"
         task["success"] = run.state not in {
             JobRun.State.FAILED,

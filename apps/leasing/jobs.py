@@ -21,6 +21,7 @@ JOBS = (
         cron="10 * * * *",
         options=(PROPERTY, MONTH, FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.RENT,),
+        harm="issues invoices",
     ),
     Job(
         service=services.apply_late_fees,
@@ -28,6 +29,7 @@ JOBS = (
         kwargs={"at": "09:00"},
         options=(PROPERTY, FIRM_ID, AT, DRY_RUN, AS_OF),
         explains=(explaining.LATE_FEES,),
+        harm="charges late fees",
     ),
     Job(
         service=services.send_payment_reminders,
@@ -35,11 +37,13 @@ JOBS = (
         kwargs={"at": "09:00"},
         options=(DAYS_BEFORE, DAYS_AFTER, FIRM_ID, AT, DRY_RUN, AS_OF),
         explains=(explaining.REMINDERS,),
+        harm="writes to renters",
     ),
     Job(
         service=services.calculate_rewards,
         cron="0 5 * * *",
         options=(RENTER, FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.REWARDS,),
+        harm="gives account credit",
     ),
 )

@@ -32,11 +32,13 @@ JOBS: tuple[Job, ...] = (
         options=(FIRM_ID, DRY_RUN),
         explains=(explaining.DELIVERIES,),
         touches=("mail", "texts"),
+        harm="sends what waits to be sent",
     ),
     # Never by itself. Two at once do not meet: the second finds the keys of the first.
     Job(
         service=services.send_notification,
         options=(TO, GROUP, SUBJECT, BODY, CHANNEL, OF_FIRM, DEDUPE_KEY, FORCE, DRY_RUN),
         locked=False,
+        harm="writes to people",
     ),
 )

@@ -24,6 +24,7 @@ JOBS: tuple[Job, ...] = (
         cron="0 1 * * 0",
         options=(FIRM_ID, DATA_TYPE, DRY_RUN),
         touches=("storage",),
+        harm="deletes and anonymises records",
     ),
     # Never by itself; two exports at once do not meet.
     Job(
@@ -38,18 +39,21 @@ JOBS: tuple[Job, ...] = (
         options=(REQUEST_ID, DRY_RUN),
         explains=(explaining.ERASURES,),
         touches=("payments", "storage"),
+        harm="erases people for good",
     ),
     Job(
         service=services.replay_erasures,
         cron="25 4 * * *",
         options=(DRY_RUN,),
         touches=("payments", "storage"),
+        harm="erases people for good",
     ),
     Job(
         service=services.anonymise_retained_records,
         cron="35 4 * * *",
         options=(FIRM_ID, DRY_RUN),
         touches=("payments", "storage"),
+        harm="anonymises records for good",
     ),
     Job(
         service=services.remind_of_erasure_deadlines,

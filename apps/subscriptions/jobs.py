@@ -21,6 +21,7 @@ JOBS = (
         options=(DAYS_BEFORE, FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.RENEWALS,),
         touches=("cards",),
+        harm="charges firms",
     ),
     Job(
         service=services.check_subscription_status,
@@ -28,5 +29,6 @@ JOBS = (
         options=(GRACE_DAYS, TENANT, FIRM_ID, DRY_RUN, AS_OF),
         explains=(explaining.STATUS,),
         touches=("cards",),
+        harm="suspends firms that have not paid",
     ),
 )

@@ -12,5 +12,6 @@ JOBS = (
         options=(PROPERTY, FIRM_ID, DRY_RUN),
         explains=(explaining.WEATHER,),
         touches=("weather",),
+        harm="warns renters and managers",
     ),
 )

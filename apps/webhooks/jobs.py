@@ -18,5 +18,10 @@ JOBS: tuple[Job, ...] = (
         options=(FIRM_ID, DRY_RUN),
         touches=("payments",),
     ),
-    Job(service=services.cleanup_webhook_events, cron="0 4 * * *", options=(DAYS, DRY_RUN)),
+    Job(
+        service=services.cleanup_webhook_events,
+        cron="0 4 * * *",
+        options=(DAYS, DRY_RUN),
+        harm="deletes old webhook events",
+    ),
 )

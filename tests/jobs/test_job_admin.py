@@ -213,49 +213,19 @@ def press(browser: Client, page: str, action: str, *rows: Any) -> Any:
     return browser.post(reverse(page), chosen, follow=True)
 
 
-@time_machine.travel(NOW, tick=False)
-def test_asks_running_and_queued_runs_to_stop(office: Client, superuser: User) -> None:
-    running, queued, over = (make_run(state=state) for state in ("running", "queued", "done"))
-    answer = press(office, RUNS, "cancel", running, queued, over)
-    assert "2 runs asked to stop between two items, 1 skipped: over or asked already." in (
-        answer.content.decode()
-    )
-    for run in (running, queued):
-        run.refresh_from_db()
-        assert (run.cancel_requested_at, run.cancel_requested_by) == (NOW, superuser)
-    over.refresh_from_db()
-    assert over.cancel_requested_at is None
-
-
-def test_keeps_the_first_request_to_cancel(office: Client) -> None:
-    earlier = NOW - timedelta(minutes=1)
-    run = make_run(state="running", cancel_requested_at=earlier)
-    press(office, RUNS, "cancel", run)
-    run.refresh_from_db()
-    assert run.cancel_requested_at == earlier
-
-
-@pytest.mark.parametrize(("rights", "asked"), [([], False), (["change_jobrun"], True)])
-def test_needs_a_right_to_cancel(
-    desk: Client, alice: User, ours: Firm, rights: list[str], asked: bool
+def test_leaves_what_is_done_about_a_run_to_the_console(
+    office: Client, desk: Client, alice: User, ours: Firm
 ) -> None:
-    give(alice, *rights)
+    give(alice, "change_jobrun", "delete_jobrun")
     run = make_run(state="running")
     make_item(run, ours, "Ada")
-    press(desk, RUNS, "cancel", run)
-    run.refresh_from_db()
-    assert (run.cancel_requested_at is not None) == asked
-
-
-def test_lets_staff_not_cancel_runs_they_do_not_see(
-    desk: Client, alice: User, theirs: Firm
-) -> None:
-    give(alice, "change_jobrun")
-    run = make_run(state="running")
-    make_item(run, theirs, "Bob")
-    press(desk, RUNS, "cancel", run)
-    run.refresh_from_db()
-    assert run.cancel_requested_at is None
+    before = JobRun.objects.values().get()
+    for browser in (office, desk):
+        for action in ("cancel", "delete_selected"):
+            press(browser, RUNS, action, run)
+        page = browser.get(reverse(RUN, args=[run.pk])).content.decode()
+        assert f'href="{reverse("console:run", args=[run.pk])}"' in page
+    assert JobRun.objects.values().get() == before
 
 
 # ---- items ----------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from apps.core import money
 from apps.core.days import Clock
 from apps.core.problems import Problem
 from apps.core.reports import Item, Report
+from apps.core.watching import watched_alike
 from apps.firms.models import Firm
 from apps.integrations.payments import (
     BadCredentials,
@@ -107,7 +108,7 @@ class Till:
         """
         unreachable = 0
         with ThreadPoolExecutor(settings.CHARGES_AT_ONCE, "charge") as pool:
-            answers = {pool.submit(one.question): one for one in asked}
+            answers = {pool.submit(watched_alike(one.question)): one for one in asked}
             for answer in as_completed(answers):
                 self._take(answers[answer], answer)
                 unreachable += isinstance(answer.exception(), Unreachable)

@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.core.days import Clock
 from apps.core.problems import Problem, sentence
 from apps.core.reports import Item, Report, Subject
-from apps.core.watching import Stop
+from apps.core.watching import Stop, watched_alike
 from apps.firms.services import find_firm
 from apps.installations.leaving import refuse_if_strange
 from apps.webhooks.handling import Fetch, Handler, handlers
@@ -164,7 +164,8 @@ class _Desk:
         with ThreadPoolExecutor(max_workers=settings.CHARGES_AT_ONCE) as threads:
             try:
                 asked: dict[Future[Any], Item[WebhookEvent]] = {
-                    threads.submit(fetch): item for item, fetch in self._prepare(items)
+                    threads.submit(watched_alike(fetch)): item
+                    for item, fetch in self._prepare(items)
                 }
                 for answer in as_completed(asked, timeout=patience):
                     self._settle(asked[answer], answer)

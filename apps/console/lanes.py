@@ -1,0 +1,343 @@
+"""What the calendar draws: for each job its runs, what was missed, its pauses, the future.
+
+Runs are counted by the database, by job, hour or day, and state; a lane has one mark for each
+of those at most, however many runs there were.
+"""
+
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, Max, Min, QuerySet
+from django.db.models.functions import TruncDay, TruncHour
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from apps.core import days
+from apps.jobs.job import Job
+from apps.jobs.models import JobPause, JobRun
+from apps.jobs.timetable import Missed, Timing
+
+WIDTH = 960  # of the picture, in pixels
+TICK = 4  # the width of a mark for a moment
+TOO_MANY = 500  # times in the future that are counted for one mark
+
+State = JobRun.State
+TONES = {
+    State.DONE: "good",
+    State.QUEUED: "going",
+    State.RUNNING: "going",
+    State.CANCELLED: "warn",
+    State.INTERRUPTED: "warn",
+    State.BUSY: "quiet",
+    State.DUPLICATE: "quiet",
+    State.PAUSED: "quiet",
+    **dict.fromkeys(JobRun.TROUBLED, "bad"),
+}
+WORST_FIRST = ("bad", "warn", "going", "good", "quiet")
+
+
+@dataclass(frozen=True)
+class Span:
+    """The days that are shown, in somebody's zone, and how they are divided."""
+
+    zone_name: str
+    first: date
+    days: int
+    hours: int  # of one cell; 24: a whole day
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return days.zone(self.zone_name)
+
+    @property
+    def start(self) -> datetime:
+        return self.midnight(0)
+
+    @property
+    def end(self) -> datetime:
+        return self.midnight(self.days)
+
+    def midnight(self, number: int) -> datetime:
+        """Return when a day of the span begins: local days have 23 to 25 hours."""
+        return days.local_midnight(self.first + number * days.DAY, self.zone_name)
+
+    def x(self, at: datetime) -> float:
+        """Return where a time is, from 0 to ``WIDTH``."""
+        share = (at - self.start) / (self.end - self.start)
+        return round(min(max(share, 0.0), 1.0) * WIDTH, 1)
+
+    def hours_of(self, number: int) -> int:
+        """Return how many hours a day has: not 24 when the clocks change."""
+        return round((self.midnight(number + 1) - self.midnight(number)) / timedelta(hours=1))
+
+    def edges(self) -> list[datetime]:
+        """Return where cells begin, and the end: at the same local hours on every day."""
+        hours = range(0, 24, self.hours)
+        edges = [
+            days.local_instant(self.first + number * days.DAY, time(hour), self.zone_name)
+            for number in range(self.days)
+            for hour in hours
+        ]
+        return [*sorted(set(edges)), self.end]
+
+    def labels(self) -> Iterator["Label"]:
+        """Yield what stands above the lanes: hours of one day, or dates."""
+        if self.days == 1:
+            at = self.start
+            while at < self.end:
+                local = at.astimezone(self.zone)
+                if local.hour % 3 == 0 and local.minute == 0 and not local.fold:
+                    yield Label(self.x(at), f"{local:%H:%M}")
+                at += timedelta(minutes=15)
+            return
+        for number in range(self.days):
+            day = self.first + number * days.DAY
+            text = f"{day:%a} {day.day}" if self.days <= 7 else str(day.day)
+            yield Label(self.x(self.midnight(number)), text)
+
+    def changes(self) -> Iterator["Mark"]:
+        """Yield the days on which the clocks change."""
+        for number in range(self.days):
+            hours = self.hours_of(number)
+            if hours != 24:
+                day = self.first + number * days.DAY
+                left, right = self.midnight(number), self.midnight(number + 1)
+                text = _("%(day)s has %(hours)d hours: the clocks change.")
+                words = text % {"day": days.write_day(day), "hours": hours}
+                yield Mark(self.x(left), self.x(right) - self.x(left), "clocks", words)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    x: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A rectangle of a lane, and the words for it. ``run`` or ``to_job``: where it leads."""
+
+    x: float
+    width: float
+    tone: str
+    words: str
+    run: int | None = None
+    to_job: bool = False
+
+
+@dataclass
+class Lane:
+    """One job, as a row of marks and in words."""
+
+    job: Job
+    marks: list[Mark] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)  # runs by state
+    missed: int = 0
+    missed_at: list[datetime] = field(default_factory=list)  # the first few
+    next_at: datetime | None = None
+    pauses: list[JobPause] = field(default_factory=list)
+    newest_bad: int | None = None
+
+    @property
+    def in_words(self) -> str:
+        parts = [
+            f"{n:,} {State(state).label.lower()}" for state, n in self.counts.most_common()
+        ]
+        return ", ".join(parts) or _("no runs")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """So many runs of a job that began within an hour or a day and ended in one way."""
+
+    state: str
+    runs: int
+    first: datetime
+    newest: int  # the key of one of them: the newest
+
+
+def tallies(runs: "QuerySet[JobRun]", span: Span) -> dict[str, list[Tally]]:
+    """Count the runs of a span by job, hour or day, and state, in one statement."""
+    within = runs.filter(dry_run=False, started_at__gte=span.start, started_at__lt=span.end)
+    # Hours of UTC have no summer time; days are the zone's own.
+    part = (
+        TruncDay("started_at", tzinfo=span.zone)
+        if span.hours == 24
+        else TruncHour("started_at", tzinfo=UTC)
+    )
+    rows = (
+        within.annotate(part=part)
+        .values_list("job", "part", "state")
+        .annotate(runs=Count("pk"), first=Min("started_at"), newest=Max("pk"))
+        .order_by("job", "part")
+    )
+    found: dict[str, list[Tally]] = defaultdict(list)
+    for job, _part, state, number, first, newest in rows:
+        found[job].append(Tally(state, number, first, newest))
+    return found
+
+
+def draw(
+    jobs: Iterable[Job],
+    span: Span,
+    *,
+    runs: Mapping[str, Sequence[Tally]],
+    timings: Sequence[Timing],
+    missed: Sequence[Missed],
+    pauses: Sequence[JobPause],
+    now: datetime,
+) -> list[Lane]:
+    """Return the lanes of the jobs that ran, were due, or rest within a span."""
+    by_job: dict[str, list[Timing]] = defaultdict(list)
+    for timing in timings:
+        by_job[timing.job.name].append(timing)
+    lost: dict[str, list[Missed]] = defaultdict(list)
+    for one in missed:
+        lost[one.job].append(one)
+    lanes = []
+    for job in jobs:
+        own = by_job[job.name]
+        if not own and job.name not in runs:
+            continue
+        lane = Lane(job, pauses=[pause for pause in pauses if pause.job == job.name])
+        _draw_pauses(lane, span)
+        by_cell = span.days > 1 or any(timing.dense for timing in own)
+        _draw_runs(lane, span, runs.get(job.name, ()), by_cell=by_cell)
+        _draw_missed(lane, span, lost[job.name], by_cell=by_cell)
+        _draw_future(lane, span, own, now=now, by_cell=by_cell)
+        lanes.append(lane)
+    return lanes
+
+
+# ---- inside ---------------------------------------------------------------------------------
+
+
+def _draw_pauses(lane: Lane, span: Span) -> None:
+    for pause in lane.pauses:
+        left, right = span.x(pause.since), span.x(pause.ended_at or span.end)
+        words = _("Paused: %(reason)s") % {"reason": pause.reason}
+        lane.marks.append(Mark(left, max(right - left, TICK), "pause", words))
+
+
+def _draw_runs(lane: Lane, span: Span, found: Sequence[Tally], *, by_cell: bool) -> None:
+    for tally in found:
+        lane.counts[tally.state] += tally.runs
+        if TONES[State(tally.state)] == "bad":
+            lane.newest_bad = max(tally.newest, lane.newest_bad or 0)
+    if not by_cell:
+        order = [*reversed(WORST_FIRST)]  # what is worst is drawn last, on top
+        for tally in sorted(found, key=lambda t: order.index(TONES[State(t.state)])):
+            tone = TONES[State(tally.state)]
+            words = (
+                f"{_local(tally.first, span)}: {_counted(Counter({tally.state: tally.runs}))}"
+            )
+            run = tally.newest if tone in {"bad", "warn"} else None
+            lane.marks.append(Mark(span.x(tally.first), TICK, tone, words, run=run))
+        return
+    edges = _edges(span)
+    cells: dict[int, list[Tally]] = defaultdict(list)
+    for tally in found:
+        cells[bisect_right(edges, tally.first) - 1].append(tally)
+    for number, within in sorted(cells.items()):
+        states = Counter({tally.state: 0 for tally in within})
+        for tally in within:
+            states[tally.state] += tally.runs
+        tones = {TONES[State(tally.state)]: tally.newest for tally in within}
+        tone = next(tone for tone in WORST_FIRST if tone in tones)
+        run = tones[tone] if tone in {"bad", "warn"} else None
+        words = f"{_local(edges[number], span)}: {_counted(states)}"
+        lane.marks.append(_cell(span, edges, number, tone, words, run=run))
+
+
+def _draw_missed(lane: Lane, span: Span, lost: Sequence[Missed], *, by_cell: bool) -> None:
+    within = [one for one in lost if one.last >= span.start and one.first < span.end]
+    lane.missed = sum(one.count for one in within)
+    lane.missed_at = [one.first for one in within[:5]]
+    if not by_cell:
+        for one in within:
+            words = _("%(at)s: missed") % {"at": _local(one.first, span)}
+            lane.marks.append(Mark(span.x(one.first), TICK + 2, "missed", words, to_job=True))
+        return
+    edges = _edges(span)
+    cells: Counter[int] = Counter()
+    for one in within:
+        start = max(bisect_right(edges, one.first) - 1, 0)
+        end = min(bisect_right(edges, one.last) - 1, len(edges) - 2)
+        each = max(one.count // (end - start + 1), 1)
+        for number in range(start, end + 1):
+            cells[number] += each
+    for number, count in sorted(cells.items()):
+        text = ngettext("%(at)s: missed once", "%(at)s: missed %(n)d times", count)
+        words = text % {"at": _local(edges[number], span), "n": count}
+        lane.marks.append(_cell(span, edges, number, "missed", words, to_job=True))
+
+
+def _draw_future(
+    lane: Lane, span: Span, timings: Sequence[Timing], *, now: datetime, by_cell: bool
+) -> None:
+    edges = _edges(span)
+    cells: Counter[int] = Counter()
+    for timing in timings:
+        for number, at in enumerate(timing.times(max(now, span.start), days_ahead(now))):
+            if any(pause.touches(at, at) for pause in lane.pauses):
+                continue
+            if lane.next_at is None or at < lane.next_at:
+                lane.next_at = at
+            if at >= span.end or number >= TOO_MANY:
+                break
+            if by_cell:
+                cells[bisect_right(edges, at) - 1] += 1
+            else:
+                lane.marks.append(Mark(span.x(at), TICK, "future", _local(at, span)))
+    for number, count in sorted(cells.items()):
+        text = ngettext("%(at)s: due once", "%(at)s: due %(n)d times", count)
+        words = text % {"at": _local(edges[number], span), "n": count}
+        lane.marks.append(_cell(span, edges, number, "future", words, after=now))
+
+
+def days_ahead(now: datetime) -> datetime:
+    """Return until when the next time of a job is looked for: a year and a day."""
+    return now + timedelta(days=367)
+
+
+def _edges(span: Span) -> list[datetime]:
+    """Return the edges of cells: of a single day its hours."""
+    if span.days > 1:
+        return span.edges()
+    hours = round((span.end - span.start) / timedelta(hours=1))
+    return [span.start + timedelta(hours=number) for number in range(hours)] + [span.end]
+
+
+def _cell(
+    span: Span,
+    edges: Sequence[datetime],
+    number: int,
+    tone: str,
+    words: str,
+    *,
+    after: datetime | None = None,
+    **leads: Any,
+) -> Mark:
+    left, right = list(pairwise(edges))[max(number, 0)]
+    if after is not None:
+        left = max(left, after)
+    x = span.x(left)
+    return Mark(x, round(max(span.x(right) - x - 1, 1), 1), tone, words, **leads)
+
+
+def _local(at: datetime, span: Span) -> str:
+    """Write a time in the zone; with its offset on a day that has an hour twice."""
+    local = at.astimezone(span.zone)
+    number = (local.date() - span.first).days
+    twice = 0 <= number < span.days and span.hours_of(number) != 24
+    return f"{local:%a %d %b %H:%M}" + (f" ({local:%z})" if twice else "")
+
+
+def _counted(states: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {State(state).label.lower()}" for state, n in states.items())

@@ -1,0 +1,318 @@
+"""When jobs were due, whether they ran then, and how long they usually take.
+
+What was missed is found from the gaps between runs: the database says where nothing ran for
+longer than a job ever rests, and only there are the times of its cron worked out. So a month
+of a job that runs each minute costs one statement for all jobs and a handful of rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import islice, pairwise
+from statistics import median, quantiles
+from typing import Any
+
+from cronsim import CronSim
+from django.contrib.admin.models import LogEntry
+from django.db.models import (
+    Case,
+    CharField,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    Value,
+    When,
+    Window,
+)
+from django.db.models.functions import Cast, Lead
+from django_q.models import Schedule
+
+from apps.core.problems import BadOption
+from apps.jobs.job import Job, registry
+from apps.jobs.models import JobPause, JobRun
+from apps.jobs.schedules import arguments_of, broken_rules, job_of, paths_of
+
+HOUR = timedelta(hours=1)
+FAR = datetime.max.replace(tzinfo=UTC)
+SETTLES = timedelta(minutes=5)  # what was due so shortly ago may still be about to begin
+JITTER = timedelta(minutes=1)  # the scheduler looks twice a minute
+MEASURED = 30  # how many runs say what is usual
+FEWEST = 5  # fewer say nothing
+
+_STEPS = {
+    Schedule.HOURLY: HOUR,
+    Schedule.DAILY: timedelta(days=1),
+    Schedule.WEEKLY: timedelta(weeks=1),
+    Schedule.BIWEEKLY: timedelta(weeks=2),
+}
+_ACTED = ~Q(state__in=[JobRun.State.DUPLICATE, JobRun.State.QUEUED])
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One schedule of a job, as far as it can be read and starts anything at all."""
+
+    job: Job
+    row: Any  # a Schedule, as ``schedules`` returns it
+
+    @cached_property
+    def arguments(self) -> Mapping[str, Any]:
+        try:
+            return arguments_of(self.row)
+        except BadOption:
+            return {}
+
+    @cached_property
+    def regular(self) -> timedelta | None:
+        """The time between two dues, when it is always the same and at most an hour."""
+        if self.row.schedule_type != Schedule.CRON:
+            return None
+        if (self.row.cron or "").split()[1:] != ["*"] * 4:
+            return None
+        first = list(islice(CronSim(self.row.cron, datetime(2024, 1, 1, tzinfo=UTC)), 61))
+        steps = {later - earlier for earlier, later in pairwise(first)}
+        return steps.pop() if len(steps) == 1 else None
+
+    @cached_property
+    def shortest(self) -> timedelta:
+        """The least that lies between two dues."""
+        if self.regular:
+            return self.regular
+        first = islice(CronSim(self.row.cron, datetime(2024, 1, 1, tzinfo=UTC)), 10)
+        return min((later - earlier for earlier, later in pairwise(first)), default=HOUR * 24)
+
+    @property
+    def dense(self) -> bool:
+        """Whether it is due several times an hour: too often to show each time."""
+        return self.is_cron and self.shortest < HOUR
+
+    @property
+    def is_cron(self) -> bool:
+        return bool(self.row.schedule_type == Schedule.CRON)
+
+    def times(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Yield when it is due between two times, in UTC."""
+        if self.is_cron:
+            due = iter(CronSim(self.row.cron, after.astimezone(UTC) - timedelta(seconds=1)))
+            step = self.regular
+            at = next(due, None)
+            while at is not None and at < until:
+                if at >= after:
+                    yield at
+                at = at + step if step else next(due, None)
+            return
+        at, step = self.row.next_run, self._step
+        while at is not None and at < until:
+            if at >= after:
+                yield at
+            at = at + step if step else None
+
+    @property
+    def _step(self) -> timedelta | None:
+        if self.row.schedule_type == Schedule.MINUTES:
+            return timedelta(minutes=self.row.minutes or 1)
+        return _STEPS.get(self.row.schedule_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A time at which a job was due, not paused, and did not run; or a row of them."""
+
+    job: str
+    first: datetime
+    last: datetime
+    count: int
+
+
+def schedules(*, since: datetime) -> list[Schedule]:
+    """Return every schedule, with the four runs of its job that ``missed`` begins at.
+
+    They are the first and the last of all, and those around ``since``: four looks into the
+    index of a job's history.
+    """
+    named = Case(
+        *(When(func__in=paths_of(job), then=Value(job.name)) for job in registry()),
+        default=Value(""),
+        output_field=CharField(),
+    )
+    runs = JobRun.objects.filter(_ACTED, job=OuterRef("of"))
+    before, after = runs.filter(started_at__lt=since), runs.filter(started_at__gte=since)
+    rows = with_changes().annotate(of=named)
+    rows = rows.annotate(
+        first_run_at=_first(runs, "started_at"),
+        last_run_at=_first(runs, "-started_at"),
+        run_before_at=_first(before, "-started_at"),
+        run_after_at=_first(after, "started_at"),
+    )
+    return list(rows)
+
+
+def with_changes() -> "QuerySet[Schedule]":
+    """Return every schedule, each with the time at which a person last changed it."""
+    changes = LogEntry.objects.filter(
+        content_type__app_label="django_q",
+        content_type__model="schedule",
+        object_id=Cast(OuterRef("pk"), TextField()),
+    )
+    last = changes.order_by("-action_time").values("action_time")[:1]
+    rows: QuerySet[Schedule] = Schedule.objects.annotate(changed_at=Subquery(last))
+    return rows.order_by("pk")
+
+
+def _first(runs: "QuerySet[JobRun]", order: str) -> Subquery:
+    return Subquery(runs.order_by(order).values("started_at")[:1])
+
+
+def timings(rows: Iterable[Schedule]) -> list[Timing]:
+    """Return the schedules that start something, in the order of the jobs."""
+    found: dict[str, list[Timing]] = defaultdict(list)
+    for row in rows:
+        job = job_of(row.func)
+        if job is not None and row.repeats != 0 and not broken_rules(row):
+            found[job.name].append(Timing(job, row))
+    return [timing for job in registry() for timing in found[job.name]]
+
+
+def missed(
+    timings: Sequence[Timing],
+    pauses: Collection[JobPause],
+    *,
+    since: datetime,
+    now: datetime,
+) -> list[Missed]:
+    """Return what was due since a time and did not run, by job and oldest first.
+
+    ``since`` is the time that ``schedules`` was told. Any run of the job counts, whoever
+    started it. A schedule is judged from its job's first run or a person's last change of it.
+    Of schedules that are confined to a firm nothing is said.
+    """
+    judged = [
+        timing
+        for timing in timings
+        if timing.is_cron
+        and timing.row.first_run_at
+        and not timing.arguments.keys() & {"firm_id", "tenant"}
+    ]
+    until = now - SETTLES
+    if not judged or since >= until:
+        return []
+    silences = _silences(judged, since=since)
+    found: list[Missed] = []
+    for timing in judged:
+        row, name = timing.row, timing.job.name
+        gaps = [(row.run_before_at or row.run_after_at, row.run_after_at or FAR)]
+        if row.run_after_at:
+            gaps += [*silences.get(name, ()), (row.last_run_at, FAR)]
+        held = [pause for pause in pauses if pause.job == name]
+        for before, after in gaps:
+            start = max(before, since, row.changed_at or since)
+            found += _missed_within(timing, start, after, held, until=until)
+    return found
+
+
+def _missed_within(
+    timing: Timing,
+    before: datetime,
+    after: datetime,
+    pauses: Collection[JobPause],
+    *,
+    until: datetime,
+) -> Iterator[Missed]:
+    """Yield what was due while nothing ran; of a dense job the rows of times between pauses."""
+    name = timing.job.name
+    dues = timing.times(before + timedelta(microseconds=1), FAR)
+    row: list[datetime] = []
+    for due, following in pairwise(dues):
+        if following > after or due > until:
+            break  # a run came, late, but before the job was due again
+        if any(pause.touches(due, due + JITTER) for pause in pauses):
+            if row:
+                yield Missed(name, row[0], row[-1], len(row))
+            row = []
+        elif timing.dense:
+            row.append(due)
+        else:
+            yield Missed(name, due, due, 1)
+    if row:
+        yield Missed(name, row[0], row[-1], len(row))
+
+
+def _silences(
+    judged: Sequence[Timing], *, since: datetime
+) -> dict[str, list[tuple[datetime, datetime]]]:
+    """Return, by job, the times between two runs that are longer than between two dues."""
+    bearable: dict[str, timedelta] = {}
+    for timing in judged:
+        span = timing.shortest * 1.5 if timing.dense else timing.shortest + JITTER
+        bearable[timing.job.name] = min(span, bearable.get(timing.job.name, span))
+    longest = Case(
+        *(When(job=job, then=Value(span, DurationField())) for job, span in bearable.items()),
+        output_field=DurationField(),
+    )
+    runs = (
+        JobRun.objects.filter(_ACTED, job__in=bearable, started_at__gte=since)
+        .annotate(
+            before=Window(Lead("started_at"), F("job"), [F("started_at").desc()]),
+        )
+        .annotate(
+            silence=ExpressionWrapper(F("started_at") - F("before"), DurationField()),
+            bearable=longest,
+        )
+        .filter(silence__gt=F("bearable"))
+        .order_by("job", "started_at")
+        .values_list("job", "before", "started_at")
+    )
+    silences: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    for job, before, at in runs:
+        silences[job].append((before, at))
+    return silences
+
+
+def _union(branches: "Sequence[QuerySet[Any, Any]]") -> "QuerySet[Any, Any]":
+    first, *others = branches
+    return first.union(*others, all=True) if others else first
+
+
+# ---- how long runs take ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """How long the last real runs of a job took; eight in ten lie between low and high."""
+
+    low: timedelta
+    middle: timedelta
+    high: timedelta
+
+
+def usual_lengths(jobs: Collection[str]) -> dict[str, Usual]:
+    """Return how long each of some jobs usually takes, by its last thirty real runs."""
+    branches = []
+    for name in sorted(jobs):
+        ended = (
+            JobRun.objects.of(name)
+            .real()
+            .filter(state__in=[JobRun.State.DONE, JobRun.State.PARTIAL], ended_at__isnull=False)
+        )
+        newest = ended.order_by("-started_at").values("pk")[:MEASURED]
+        chosen = JobRun.objects.filter(pk__in=newest)
+        branches.append(chosen.values_list("job", "started_at", "ended_at"))
+    if not branches:
+        return {}
+    lengths: dict[str, list[float]] = defaultdict(list)
+    for job, started_at, ended_at in _union(branches):
+        lengths[job].append((ended_at - started_at).total_seconds())
+    return {job: _usual(took) for job, took in lengths.items() if len(took) >= FEWEST}
+
+
+def _usual(seconds: list[float]) -> Usual:
+    tenths = quantiles(seconds, n=10, method="inclusive")
+    low, middle, high = tenths[0], median(seconds), tenths[-1]
+    return Usual(*(timedelta(seconds=part) for part in (low, middle, high)))

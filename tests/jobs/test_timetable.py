@@ -1,0 +1,184 @@
+"""When jobs were due and did not run, and how long they usually take."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django_q.models import Schedule
+from pytest_django import Settings
+
+from apps.jobs.models import JobPause
+from apps.jobs.timetable import missed, schedules, timings, usual_lengths
+from tests.console.world import JOB, NOW, a_run, a_schedule, superuser
+
+pytestmark = pytest.mark.django_db
+
+SINCE = NOW - timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def own_jobs(settings: Settings) -> None:
+    settings.JOBS_MODULE = "tests.jobs.work"
+
+
+def day(hours: int, minutes: int = 0, seconds: int = 0, *, date: int = 31) -> datetime:
+    return datetime(2025, 3, date, hours, minutes, seconds, tzinfo=UTC)
+
+
+def find(since: datetime = SINCE) -> list[tuple[str, int]]:
+    """Return the first times of what was missed, and how many times each stands for."""
+    rows = timings(schedules(since=since))
+    found = missed(rows, list(JobPause.objects.all()), since=since, now=NOW)
+    return [(f"{one.first:%d %H:%M}", one.count) for one in found]
+
+
+def runs_each_hour(*, without: tuple[int, ...] = (), minute: int = 10) -> None:
+    """Make a run each hour of the 31st until noon, five seconds late."""
+    for hour in range(13):
+        if hour not in without:
+            a_run(day(hour, minute, 5))
+
+
+def test_nothing_when_every_time_had_its_run() -> None:
+    a_schedule()
+    runs_each_hour()
+    assert find() == []
+
+
+def test_each_hour_that_had_none() -> None:
+    a_schedule()
+    runs_each_hour(without=(3, 7, 8))
+    assert find() == [("31 03:10", 1), ("31 07:10", 1), ("31 08:10", 1)]
+
+
+def test_the_last_ones_too_but_not_what_is_about_to_begin() -> None:
+    a_schedule()
+    runs_each_hour(without=(11, 12))
+    assert find() == [("31 11:10", 1), ("31 12:10", 1)]
+    Schedule.objects.update(cron="28 * * * *")
+    assert find() == [("31 10:28", 1), ("31 11:28", 1)]
+
+
+def test_a_run_that_came_late_but_came() -> None:
+    a_schedule()
+    runs_each_hour(without=(7,))
+    a_run(day(8, 5), source="console")
+    assert find() == []
+
+
+def test_what_lies_across_the_beginning() -> None:
+    a_schedule()
+    a_run(day(20, 10, date=29))
+    a_run(day(12, 10))
+    times = find(since=day(10))
+    assert times == [("31 10:10", 1), ("31 11:10", 1)]
+
+
+def test_nothing_from_before_the_first_run() -> None:
+    a_schedule()
+    a_run(day(11, 10))
+    a_run(day(12, 10))
+    assert find() == []
+
+
+def test_a_job_that_never_ran_is_late_but_has_missed_nothing() -> None:
+    a_schedule()
+    assert find() == []
+
+
+def test_minutes_are_told_in_rows() -> None:
+    a_schedule("*/5 * * * *")
+    for minute in range(0, 750, 5):
+        if not 300 <= minute < 360:
+            a_run(day(0) + timedelta(minutes=minute, seconds=20))
+    assert find() == [("31 05:00", 12)]
+
+
+@pytest.mark.parametrize("seconds", [1, 29])
+def test_minutes_do_not_mind_when_the_scheduler_looked(seconds: int) -> None:
+    a_schedule("* * * * *")
+    for minute in range(700, 750):
+        a_run(day(0) + timedelta(minutes=minute, seconds=seconds if minute % 2 else 5))
+    assert find(since=day(11, 45)) == []
+
+
+def test_a_night_that_had_none() -> None:
+    a_schedule("0 2 * * *")
+    for date in (25, 26, 28, 29):
+        a_run(day(2, 0, 10, date=date))
+    assert find(since=day(12, 0, date=25)) == [
+        ("27 02:00", 1),
+        ("30 02:00", 1),
+        ("31 02:00", 1),
+    ]
+
+
+def test_paused_times_are_not_missed() -> None:
+    a_schedule()
+    runs_each_hour(without=(3, 7, 8))
+    JobPause.objects.create(
+        job=JOB, since=day(6, 30), until=day(8, 30), reason="Moving", resumed_at=None
+    )
+    assert find() == [("31 03:10", 1)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ({"repeats": 0}, 0),
+        ({"kwargs": "firm_id=3"}, 0),
+        ({"kwargs": "dry_run=True"}, 1),
+        ({"schedule_type": "H", "cron": None}, 0),
+    ],
+)
+def test_by_what_the_schedule_is(fields: dict[str, Any], count: int) -> None:
+    a_schedule(**fields)
+    runs_each_hour(without=(3,))
+    assert len(find()) == count
+
+
+def test_nothing_from_before_somebody_changed_the_schedule() -> None:
+    row = a_schedule()
+    runs_each_hour(without=(3, 7))
+    changed = LogEntry.objects.create(
+        user=superuser(),
+        content_type=ContentType.objects.get_for_model(Schedule),
+        object_id=str(row.pk),
+        object_repr="x",
+        action_flag=CHANGE,
+    )
+    LogEntry.objects.filter(pk=changed.pk).update(action_time=day(5))
+    assert find() == [("31 07:10", 1)]
+
+
+def test_a_month_of_minutes_costs_two_statements() -> None:
+    a_schedule("* * * * *")
+    for minute in (0, 1, 40_000):
+        a_run(NOW - timedelta(minutes=minute))
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        assert find(since=NOW - timedelta(days=30)) == [("03 17:51", 39_995)]
+    assert len(asked) == 3  # with the pauses
+
+
+def test_the_usual_length_is_that_of_the_last_thirty_real_runs() -> None:
+    for number in range(1, 31):
+        a_run(NOW - timedelta(hours=number), took=number)
+    a_run(NOW - timedelta(hours=40), took=500)
+    a_run(NOW, took=900, dry_run=True)
+    a_run(NOW, took=900, state="crashed")
+    a_run(NOW, took=900, job="greet_crowds")
+    usual = usual_lengths([JOB, "greet_crowds"])
+    assert list(usual) == [JOB]  # of one run nothing is usual
+    found = usual[JOB]
+    assert [span.total_seconds() for span in (found.low, found.middle, found.high)] == [
+        3.9,
+        15.5,
+        27.1,
+    ]
+    assert usual_lengths([]) == {}
