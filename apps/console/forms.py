@@ -137,11 +137,11 @@ def first_firm_option(job: Job) -> str:
 
 
 def firms_for(job: Job, rights: Rights) -> Sequence[Firm]:
-    """Return the firms for which a job may be run or previewed, one too many for a list."""
+    """Return the firms that a job may be run or previewed for; too many are one too many."""
     if not first_firm_option(job):
         return []
     firms = rights.firms_for((Verb.RUN, Verb.PREVIEW), job.name)
-    return list(firms.order_by("name")[: FIRMS + 1])
+    return list(firms.filter(is_active=True).order_by("name")[: FIRMS + 1])
 
 
 def _validators(option: Option) -> list[Callable[[str], None]]:

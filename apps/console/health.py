@@ -1,7 +1,6 @@
 """How the platform is, in one sentence and a list of findings: for whoever sees all of it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +12,7 @@ from apps.jobs.models import ClusterSign, JobPause
 from apps.jobs.timetable import Missed, missed, schedules, timings
 
 LOOKED_BACK = timedelta(days=30)
+LOOKED_AHEAD = timedelta(minutes=2)
 ALIVE = timedelta(minutes=3)  # a guard sends a canary when a cluster was quiet for one
 
 
@@ -68,11 +68,8 @@ def look(*, now: datetime) -> Condition:
     """Look at the schedules, the record of runs, the queue and the clusters."""
     since = now - LOOKED_BACK
     rows = schedules(since=since)
-    found = examine(now=now, rows=rows)
-    pauses: Sequence[JobPause] = ()
+    pauses = list(JobPause.objects.touching(since, now + LOOKED_AHEAD))
+    found = examine(now=now, rows=rows, pauses=pauses)
     lost = missed(timings(rows), pauses, since=since, now=now)
-    if lost:  # only then does it matter who had asked for it
-        pauses = list(JobPause.objects.touching(since, now))
-        lost = missed(timings(rows), pauses, since=since, now=now) if pauses else lost
     up = ClusterSign.objects.filter(canary_at__gt=now - ALIVE).count()
     return Condition(found.findings, tuple(lost), found.scheduled, up)

@@ -104,6 +104,17 @@ def began_here(run: JobRun, *, caller: Caller) -> None:
         _note("job_preview", run, caller, job=run.job, arguments=run.arguments)
 
 
+def acknowledge(run: JobRun, *, note: str, caller: Caller) -> None:
+    """Take the trouble of a run on, so that it no longer needs attention.
+
+    Raises ``BadOption`` for a run that is in no trouble, or that somebody has taken on.
+    """
+    caller.demand(Verb.RUN, run.job, firm_of(run.arguments))
+    with transaction.atomic():
+        interventions.acknowledge(run, note=note, by=caller.user)
+        _note("job_acknowledge", run, caller, reason=note.strip(), job=run.job)
+
+
 def pause(job: Job, *, until: datetime | None, reason: str, caller: Caller) -> JobPause:
     """Let a job's schedules start nothing until a time, or until it is resumed.
 

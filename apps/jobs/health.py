@@ -14,8 +14,6 @@ from operator import or_
 from typing import Any
 
 from cronsim import CronSim
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
 from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
@@ -24,6 +22,7 @@ from apps.core.problems import BadOption
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobPause, JobRun
 from apps.jobs.schedules import arguments_of, broken_rules, job_of
+from apps.jobs.timetable import with_changes
 
 GRACE = timedelta(minutes=10)  # beyond a job's time-out: the queue may be long
 STUCK = timedelta(minutes=2)  # due work that nobody has begun for so long
@@ -65,10 +64,18 @@ class Health:
         return [finding for finding in self.findings if finding.alarming]
 
 
-def examine(*, now: datetime, rows: "Sequence[Schedule] | None" = None) -> Health:
-    """Look at every schedule (``rows``, for who has them already), every job and the queue."""
+def examine(
+    *,
+    now: datetime,
+    rows: Sequence[Schedule] | None = None,
+    pauses: Sequence[JobPause] | None = None,
+) -> Health:
+    """Look at every schedule, every job and the queue.
+
+    Who has asked for the schedules (``with_changes``) or the pauses already hands them in.
+    """
     if rows is None:
-        rows = list(Schedule.objects.order_by("pk"))
+        rows = list(with_changes())
     by_job: dict[str, list[Schedule]] = {}
     findings: list[Finding] = []
     misread: set[int] = set()
@@ -84,14 +91,19 @@ def examine(*, now: datetime, rows: "Sequence[Schedule] | None" = None) -> Healt
         for row in by_job.get(job.name, [])
         if row.pk not in misread and _acts(row)
     ]
-    pauses = _pauses(judged, now)
+    if pauses is None:
+        since = min((one.due for one in judged if one.due), default=now)
+        pauses = list(JobPause.objects.touching(since, now + STUCK))
+    resting: dict[str, list[JobPause]] = defaultdict(list)
+    for pause in pauses:
+        resting[pause.job].append(pause)
     recent, crashes = _record(judged)
-    late, broken = _late(judged, recent, pauses, now=now), _broken(crashes)
+    late, broken = _late(judged, recent, resting, now=now), _broken(crashes)
     for job in registry():
         own = by_job.get(job.name, [])
         if job.cron and not own:
             findings.append(_missing(job))
-        held = [pause for pause in pauses.get(job.name, []) if pause.holds(now)]
+        held = [pause for pause in resting[job.name] if pause.holds(now)]
         findings += _resting(job, own, held[0] if held else None)
         findings += late.get(job.name, [])
         findings += broken.get(job.name, [])
@@ -133,22 +145,13 @@ class Judged:
     """A schedule that acts, and the last time at which its job had to begin."""
 
     job: str
-    row: Schedule
+    row: Any  # a Schedule, as ``with_changes`` returns it
     due: datetime | None
 
 
 def _judged_at(now: datetime) -> datetime:
     """Return the time that is so long ago that what was due then must have ended."""
     return now - GRACE - timedelta(seconds=Conf.TIMEOUT or 0)
-
-
-def _pauses(judged: Sequence[Judged], now: datetime) -> dict[str, list[JobPause]]:
-    """Return the pauses that matter, by job: of now, and of what was due lately."""
-    since = min((one.due for one in judged if one.due), default=now)
-    pauses: dict[str, list[JobPause]] = defaultdict(list)
-    for pause in JobPause.objects.touching(since, now + STUCK).order_by("since"):
-        pauses[pause.job].append(pause)
-    return pauses
 
 
 def _late(
@@ -258,7 +261,6 @@ def _due(row: Schedule, judged_at: datetime) -> datetime | None:
 
 def _begun(overdue: Sequence[Judged]) -> dict[int, datetime]:
     """Return since when rows can be judged: their first run, or a person's last change."""
-    begun: dict[int, datetime] = {}
     firsts: list[Any] = [
         Subquery(
             JobRun.objects.of(one.job)
@@ -272,16 +274,11 @@ def _begun(overdue: Sequence[Judged]) -> dict[int, datetime]:
         (run.job, run.schedule_name): run.started_at
         for run in JobRun.objects.filter(pk__in=firsts)
     }
+    begun: dict[int, datetime] = {}
     for one in overdue:
-        if at := fired.get((one.job, one.row.name or str(one.row.pk))):
-            begun[one.row.pk] = at
-    changes = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(Schedule),
-        object_id__in=[str(one.row.pk) for one in overdue],
-    )
-    changed = changes.values_list("object_id").annotate(at=Max("action_time")).order_by()
-    for key, at in changed:
-        begun[int(key)] = max(at, begun.get(int(key), at))
+        named = one.row.name or str(one.row.pk)
+        times = (fired.get((one.job, named)), one.row.changed_at)
+        begun[one.row.pk] = max(filter(None, times), default=one.due)
     return begun
 
 

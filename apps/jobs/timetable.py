@@ -16,23 +16,22 @@ from typing import Any
 
 from cronsim import CronSim
 from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.db.models import (
     Case,
     CharField,
     DurationField,
     ExpressionWrapper,
     F,
-    Max,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
+    TextField,
     Value,
     When,
     Window,
 )
-from django.db.models.functions import Lead
+from django.db.models.functions import Cast, Lead
 from django_q.models import Schedule
 
 from apps.core.problems import BadOption
@@ -145,13 +144,26 @@ def schedules(*, since: datetime) -> list[Schedule]:
     )
     runs = JobRun.objects.filter(_ACTED, job=OuterRef("of"))
     before, after = runs.filter(started_at__lt=since), runs.filter(started_at__gte=since)
-    rows = Schedule.objects.annotate(of=named).annotate(
+    rows = with_changes().annotate(of=named)
+    rows = rows.annotate(
         first_run_at=_first(runs, "started_at"),
         last_run_at=_first(runs, "-started_at"),
         run_before_at=_first(before, "-started_at"),
         run_after_at=_first(after, "started_at"),
     )
-    return list(rows.order_by("pk"))
+    return list(rows)
+
+
+def with_changes() -> "QuerySet[Schedule]":
+    """Return every schedule, each with the time at which a person last changed it."""
+    changes = LogEntry.objects.filter(
+        content_type__app_label="django_q",
+        content_type__model="schedule",
+        object_id=Cast(OuterRef("pk"), TextField()),
+    )
+    last = changes.order_by("-action_time").values("action_time")[:1]
+    rows: QuerySet[Schedule] = Schedule.objects.annotate(changed_at=Subquery(last))
+    return rows.order_by("pk")
 
 
 def _first(runs: "QuerySet[JobRun]", order: str) -> Subquery:
@@ -192,7 +204,7 @@ def missed(
     if not judged or since >= until:
         return []
     silences = _silences(judged, since=since)
-    found: list[tuple[Timing, Missed]] = []
+    found: list[Missed] = []
     for timing in judged:
         row, name = timing.row, timing.job.name
         gaps = [(row.run_before_at or row.run_after_at, row.run_after_at or FAR)]
@@ -200,14 +212,9 @@ def missed(
             gaps += [*silences.get(name, ()), (row.last_run_at, FAR)]
         held = [pause for pause in pauses if pause.job == name]
         for before, after in gaps:
-            start = max(before, since)
-            found += [
-                (timing, one) for one in _missed_within(timing, start, after, held, until=until)
-            ]
-    if not found:
-        return []
-    changed = _changed({timing.row.pk for timing, _ in found})
-    return [one for timing, one in found if one.first > changed.get(timing.row.pk, since)]
+            start = max(before, since, row.changed_at or since)
+            found += _missed_within(timing, start, after, held, until=until)
+    return found
 
 
 def _missed_within(
@@ -266,16 +273,6 @@ def _silences(
     for job, before, at in runs:
         silences[job].append((before, at))
     return silences
-
-
-def _changed(rows: Collection[int]) -> dict[int, datetime]:
-    """Return when a person last changed a row, of those that anybody has."""
-    changes = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(Schedule),
-        object_id__in=[str(row) for row in rows],
-    )
-    last = changes.values_list("object_id").annotate(at=Max("action_time")).order_by()
-    return {int(key): at for key, at in last}
 
 
 def _union(branches: "Sequence[QuerySet[Any, Any]]") -> "QuerySet[Any, Any]":

@@ -96,8 +96,9 @@ def a_schedule(cron: str = "10 * * * *", **fields: Any) -> Schedule:
 
 def text_of(answer: Any) -> str:
     """Return what a page says, without its markup and in single spaces."""
-    main = answer.content.decode().partition("<main")[2].partition("</main>")[0]
-    return " ".join(unescape(re.sub(r"<[^>]*>", " ", re.sub(r"<wbr>", "", main))).split())
+    main = answer.content.decode().partition("<main")[2].partition(">")[2]
+    bare = re.sub(r"<[^>]*>", " ", main.partition("</main>")[0].replace("<wbr>", ""))
+    return re.sub(r" (?=[:,.])", "", " ".join(unescape(bare).split()))
 
 
 def queries_of(client: Client, address: str) -> int:

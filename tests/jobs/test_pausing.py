@@ -86,7 +86,7 @@ def test_resuming_ends_it_and_says_who_did() -> None:
     ended = interventions.resume(GREET, by=user)
     assert (ended.resumed_by, ended.resumed_at is not None) == (user, True)
     assert run_by_schedule().state == "done"
-    with pytest.raises(BadOption, match="greet_contacts is not paused."):
+    with pytest.raises(BadOption, match="greet_contacts is not paused"):
         interventions.resume(GREET, by=user)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import NoReverseMatch, reverse
@@ -248,6 +249,9 @@ def start(request: Asking, name: str) -> HttpResponseBase:
     preview = request.POST.get("do") != "run"
     if preview and not job.previews:
         raise Http404("This job has no previews.")
+    powers = powers_on(job, request.rights)
+    if not (powers.preview if preview else powers.run):
+        raise PermissionDenied(f"No grant to start {name}.")
     form = StartForm(job, rights=request.rights, data=request.POST)
     try:
         if not form.is_valid():
