@@ -76,6 +76,8 @@ def test_looks_once_a_minute_however_many_processes_try() -> None:
     assert Watch.objects.get().looked_at == after(seconds=61)
     look_at(after(seconds=100))  # somebody else, by command
     assert services.look_if_due(now=after(seconds=130)) == after(seconds=160)
+    Watch.objects.update(next_look_at=after(days=1))  # by a host whose clock was wrong
+    assert services.look_if_due(now=after(seconds=150)) == after(seconds=210)
 
 
 @pytest.mark.django_db(transaction=True)
