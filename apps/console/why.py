@@ -5,8 +5,9 @@ about this one row (what would be decided, also where the record keeps only a sa
 0005), and the schedules. The page and the command ``jobs why`` show the same answer.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -64,12 +65,8 @@ class Thing:
     zone: str
     firm: Firm | None
     address: str = ""  # of its admin page
-    nearby: Sequence[Found] = field(default_factory=tuple)
-
-    @property
-    def linked(self) -> list[Found]:
-        """What belongs to it and can be asked about in its turn."""
-        return [one for one in self.nearby if one.finder]
+    told: Sequence[Found] = ()  # what belongs to it, and is told with it
+    linked: Sequence[Found] = ()  # what belongs to it, and can be asked about in its turn
 
 
 def findable(rights: Rights | None) -> list[Finder]:
@@ -100,17 +97,24 @@ def open_thing(kind: str, key: str, *, rights: Rights | None) -> Thing | None:
     """Return a thing by its kind and key, if there is one that may be seen. Two queries."""
     finder = find_finder(kind)
     allowed = {one.kind for one in findable(rights)}
-    if finder is None or kind not in allowed or not (key.isascii() and key.isdigit()):
+    if finder is None or kind not in allowed or not re.fullmatch("[0-9]{1,17}", key):
         return None
-    rows = finder.seen(seen_firms(rights)).select_related(*finder.loads)
-    row: Any = rows.filter(pk=int(key[:18])).first()
+    firms = seen_firms(rights)
+    row: Any = finder.seen(firms).select_related(*finder.loads).filter(pk=int(key)).first()
     if row is None:
         return None
     firm = row if isinstance(row, Firm) else getattr(row, "firm", None)
     found = Found(kind, str(row.pk), str(row), exact=True)
-    nearby = [one for one in related(row) if one.told or one.kind in allowed]
-    zone_name = _zone_of(row, firm)
-    return Thing(found, row, zone_name, firm, _address(finder, row), tuple(nearby))
+    nearby = related(row, firms=firms)
+    return Thing(
+        found,
+        row,
+        _zone_of(row, firm),
+        firm,
+        address=_address(finder, row),
+        told=[one for one in nearby if one.told],
+        linked=[one for one in nearby if one.kind in allowed],
+    )
 
 
 def answers(thing: Thing, *, rights: Rights | None, clock: Clock) -> list[Answer]:
@@ -293,10 +297,10 @@ def _about(thing: Thing) -> Q:
     """Return the condition for items about a thing and about what is told with it."""
     keys: dict[str, set[str]] = {thing.found.kind: {Subject.of(thing.row).identity[1]}}
     parts = Q()
-    for one in thing.nearby:
-        if one.told and one.part:
+    for one in thing.told:
+        if one.part:
             parts |= Q(subject_kind=one.kind, subject_key=one.key, subject_part=one.part)
-        elif one.told:
+        else:
             keys.setdefault(one.kind, set()).add(one.key)
     for kind, some in keys.items():
         parts |= Q(subject_kind=kind, subject_key__in=sorted(some))

@@ -142,11 +142,11 @@ def search(
     return found[: MOST + 1]
 
 
-def related(row: Model) -> list[Found]:
-    """Return what belongs to a found row. At most one query."""
+def related(row: Model, *, firms: "QuerySet[Any] | None") -> list[Found]:
+    """Return what belongs to a found row, of the firms that may be seen. One query at most."""
     relations: tuple[Relation, ...] = import_module(settings.FINDING).RELATIONS
     parts = [
-        _columns(one.rows(row).order_by("-pk")[:OF_EACH], one.label).annotate(
+        _columns(_of_firms(one.rows(row), firms).order_by("-pk")[:OF_EACH], one.label).annotate(
             found_part=Value(one.part(row), TextField()),
             found_told=Value(one.told, BooleanField()),
         )
@@ -184,6 +184,14 @@ def _matches(
     names = ("found_kind", "found_key", "found_label", "found_exact", "found_firm")
     matches: QuerySet[Any, Any] = named.values_list(*names)
     return matches
+
+
+def _of_firms(rows: "QuerySet[Any]", firms: "QuerySet[Any] | None") -> "QuerySet[Any]":
+    if firms is None:
+        return rows
+    finder = find_finder(rows.model._meta.label_lower)
+    whose = finder.firm if finder else "firm"
+    return rows.filter(**{f"{whose}__in": firms}) if whose else rows.none()
 
 
 def _columns(rows: "QuerySet[Any]", label: Words) -> "QuerySet[Any]":

@@ -293,10 +293,17 @@ def test_tells_no_decision_of_a_neighbours_run_about_a_thing_of_both(
     assert "secret" not in said(ask(staff, q="ALD-2025-0007"))
 
 
+def test_takes_no_key_for_another(invoice: Any) -> None:
+    for key in ("", "x", "1" * 18, f"{invoice.pk} ", "-1", "٣"):
+        assert open_thing("billing.invoice", key, rights=None) is None
+    assert open_thing("auth.permission", "1", rights=None) is None
+
+
 def test_keeps_what_the_platform_sells_to_the_platform(staff: User, firm: Firm) -> None:
     subscription = SubscriptionFactory(firm=firm)
     query = {"thing": f"subscriptions.subscription:{subscription.pk}"}
     assert ask(staff, **query).context["is_missing"] is True
+    assert ask(staff, thing=f"firms.firm:{firm.pk}").context["thing"].linked == []
     boss = UserFactory(is_superuser=True, is_staff=True)
     assert ask(boss, **query).context["thing"].row == subscription
 
