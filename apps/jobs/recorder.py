@@ -146,6 +146,9 @@ class Recorder(Watcher):
     def logged(self, text: str) -> None:
         self._log.add(text)
 
+    def names(self) -> Mapping[str, Any]:
+        return {"run": self.run.pk, "job": self.job.name}
+
     # ---- heartbeat and end ----------------------------------------------------------------
 
     def beat(self) -> None:
