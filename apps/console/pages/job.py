@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
@@ -263,10 +263,7 @@ def start(request: Asking, name: str) -> HttpResponseBase:
     except BadOption as problem:
         form.refuse(problem)
         return _show(request, job, start=form, status=422)
-    try:
-        return redirect("console:run", run.pk)
-    except NoReverseMatch:
-        return redirect("console:today")
+    return redirect("console:run", run.pk)
 
 
 def _ask(request: Asking, job: Job, form: StartForm) -> HttpResponse:
