@@ -96,14 +96,6 @@ def cancel(run: JobRun, *, caller: Caller) -> bool:
     return bool(asked)
 
 
-def began_here(run: JobRun, *, caller: Caller) -> None:
-    """Write down that a preview, or the application of one, is carried out here at once."""
-    if run.preview_id:
-        _note("job_apply", run, caller, job=run.job, preview=run.preview_id)
-    else:
-        _note("job_preview", run, caller, job=run.job, arguments=run.arguments)
-
-
 def acknowledge(run: JobRun, *, note: str, caller: Caller) -> None:
     """Take the trouble of a run on, so that it no longer needs attention.
 
@@ -113,6 +105,14 @@ def acknowledge(run: JobRun, *, note: str, caller: Caller) -> None:
     with transaction.atomic():
         interventions.acknowledge(run, note=note, by=caller.user)
         _note("job_acknowledge", run, caller, reason=note.strip(), job=run.job)
+
+
+def began_here(run: JobRun, *, caller: Caller) -> None:
+    """Write down that a preview, or the application of one, is carried out here at once."""
+    if run.preview_id:
+        _note("job_apply", run, caller, job=run.job, preview=run.preview_id)
+    else:
+        _note("job_preview", run, caller, job=run.job, arguments=run.arguments)
 
 
 def pause(job: Job, *, until: datetime | None, reason: str, caller: Caller) -> JobPause:

@@ -301,8 +301,9 @@ def _begun(overdue: Sequence[Judged]) -> dict[int, datetime]:
     begun: dict[int, datetime] = {}
     for one in overdue:
         named = one.row.name or str(one.row.pk)
-        times = (fired.get((one.job, named)), one.row.changed_at)
-        begun[one.row.pk] = max(filter(None, times), default=one.due)
+        times = [at for at in (fired.get((one.job, named)), one.row.changed_at) if at]
+        if times:
+            begun[one.row.pk] = max(times)
     return begun
 
 

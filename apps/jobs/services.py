@@ -80,7 +80,7 @@ def cleanup_old_runs(*, days: int = 400, dry_run: bool = False) -> Report:
     """Delete what is on record of runs that ended long ago.
 
     Takes runs that ended more than ``days`` times 24 hours ago, with what they decided about
-        each item and what they logged. Never one that is still open; nor a preview that may yet
+    each item and what they logged. Never one that is still open; nor a preview that may yet
     be applied (for 30 days) or that a run on record has applied; nor the last success of a
     job, by each of its schedules and by hand: ``check_job_health`` tells the time by it. Items
     go before their run, by primary key in pages, each one item on the record of this run.
