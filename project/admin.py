@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
+from django.urls import reverse
 
 # What a firm looks at daily comes first, what keeps the platform running last.
 ORDER = (
@@ -29,8 +30,35 @@ class Nightshift(AdminSite):
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         listed = super().get_app_list(request, app_label)
+        if app_label is None:
+            _add_console(listed, request)
         place = {name: number for number, name in enumerate(ORDER)}
         for app in listed:
             if names := WITHIN.get(app["app_label"]):
                 app["models"].sort(key=lambda model: names.index(model["object_name"]))
         return sorted(listed, key=lambda app: place.get(app["app_label"], len(place)))
+
+
+def _add_console(listed: list[Any], request: HttpRequest) -> None:
+    """Lead whoever has something to see in the console to its pages."""
+    from apps.console.rights import Rights  # noqa: PLC0415 - the site is made before any model
+    from apps.console.shell import NAVIGATION  # noqa: PLC0415
+
+    user: Any = request.user
+    if not Rights(user).any:
+        return
+    pages = [
+        {"name": label, "object_name": name, "admin_url": reverse(name), "view_only": True}
+        for name, label in NAVIGATION[:3]
+    ]
+    console = next((app for app in listed if app["app_label"] == "console"), None)
+    if console is None:
+        console = {
+            "name": "Console",
+            "app_label": "console",
+            "app_url": reverse("console:today"),
+            "has_module_perms": True,
+            "models": [],
+        }
+        listed.append(console)
+    console["models"] = [*pages, *console["models"]]

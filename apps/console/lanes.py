@@ -129,6 +129,13 @@ class Mark:
     words: str
     run: int | None = None
     to_job: bool = False
+    y: int = 5
+    height: int = 16
+
+
+# What went wrong in a cell of which most went well, and what was missed in it.
+FOOT: Mapping[str, Any] = {"y": 14, "height": 7}
+HEAD: Mapping[str, Any] = {"y": 5, "height": 7}
 
 
 @dataclass
@@ -245,14 +252,20 @@ def _draw_runs(lane: Lane, span: Span, found: Sequence[Tally], *, by_cell: bool)
     for tally in found:
         cells[bisect_right(edges, tally.first) - 1].append(tally)
     for number, within in sorted(cells.items()):
-        states = Counter({tally.state: 0 for tally in within})
+        states: Counter[str] = Counter()
+        tones: Counter[str] = Counter()
         for tally in within:
             states[tally.state] += tally.runs
-        tones = {TONES[State(tally.state)]: tally.newest for tally in within}
-        tone = next(tone for tone in WORST_FIRST if tone in tones)
-        run = tones[tone] if tone in {"bad", "warn"} else None
+            tones[TONES[State(tally.state)]] += tally.runs
         words = f"{_local(edges[number], span)}: {_counted(states)}"
-        lane.marks.append(_cell(span, edges, number, tone, words, run=run))
+        worst = next(tone for tone in WORST_FIRST if tone in tones)
+        newest = max(t.newest for t in within if TONES[State(t.state)] == worst)
+        run = newest if worst in {"bad", "warn"} else None
+        shape: Mapping[str, Any] = {}
+        if run and tones["good"] > tones[worst]:
+            lane.marks.append(_cell(span, edges, number, "good", words))
+            shape = FOOT
+        lane.marks.append(_cell(span, edges, number, worst, words, run=run, **shape))
 
 
 def _draw_missed(lane: Lane, span: Span, lost: Sequence[Missed], *, by_cell: bool) -> None:
@@ -272,10 +285,12 @@ def _draw_missed(lane: Lane, span: Span, lost: Sequence[Missed], *, by_cell: boo
         each = max(one.count // (end - start + 1), 1)
         for number in range(start, end + 1):
             cells[number] += each
+    drawn = {mark.x for mark in lane.marks if mark.tone in TONES.values()}
     for number, count in sorted(cells.items()):
+        shape = HEAD if span.x(edges[number]) in drawn else {}
         text = ngettext("%(at)s: missed once", "%(at)s: missed %(n)d times", count)
         words = text % {"at": _local(edges[number], span), "n": count}
-        lane.marks.append(_cell(span, edges, number, "missed", words, to_job=True))
+        lane.marks.append(_cell(span, edges, number, "missed", words, to_job=True, **shape))
 
 
 def _draw_future(

@@ -74,7 +74,9 @@ class Rights:
         granted = {
             grant.firm_id
             for grant in self._grants
-            if grant.job in {"", job} and any(map(grant.allows, wanted))
+            if grant.firm_id is not None
+            and grant.job in {"", job}
+            and any(map(grant.allows, wanted))
         }
         return Firm.objects.filter(pk__in=granted)
 

@@ -306,8 +306,9 @@ def _begun(overdue: Sequence[Judged]) -> dict[int, datetime]:
     begun: dict[int, datetime] = {}
     for one in overdue:
         named = one.row.name or str(one.row.pk)
-        times = (fired.get((one.job, named)), one.row.changed_at)
-        begun[one.row.pk] = max(filter(None, times), default=one.due)
+        times = [at for at in (fired.get((one.job, named)), one.row.changed_at) if at]
+        if times:
+            begun[one.row.pk] = max(times)
     return begun
 
 
@@ -330,7 +331,9 @@ def _broken(crashes: "Crashes") -> dict[str, list[Finding]]:
         )
         findings[run.job] = [
             Finding(
-                *("broken", run.job, text.strip()),
+                "broken",
+                run.job,
+                text.strip(),
                 run=run.pk,
                 since=run.started_at,
                 count=crashes[run.pk],

@@ -37,7 +37,7 @@ from django_q.models import Schedule
 from apps.core.problems import BadOption
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobPause, JobRun
-from apps.jobs.schedules import arguments_of, broken_rules, job_of, paths_of
+from apps.jobs.schedules import arguments_of, broken_rules, cron_in_words, job_of, paths_of
 
 HOUR = timedelta(hours=1)
 FAR = datetime.max.replace(tzinfo=UTC)
@@ -92,6 +92,15 @@ class Timing:
     def dense(self) -> bool:
         """Whether it is due several times an hour: too often to show each time."""
         return self.is_cron and self.shortest < HOUR
+
+    @property
+    def in_words(self) -> str:
+        """When it starts its job, in UTC: ``At 20 minutes past the hour``."""
+        if self.is_cron:
+            return cron_in_words(self.row.cron)
+        if self.row.schedule_type == Schedule.MINUTES:
+            return f"Every {self.row.minutes or 1} minutes"
+        return str(self.row.get_schedule_type_display())
 
     @property
     def is_cron(self) -> bool:
@@ -170,8 +179,10 @@ def _first(runs: "QuerySet[JobRun]", order: str) -> Subquery:
     return Subquery(runs.order_by(order).values("started_at")[:1])
 
 
-def timings(rows: Iterable[Schedule]) -> list[Timing]:
-    """Return the schedules that start something, in the order of the jobs."""
+def timings(rows: Iterable[Schedule] | None = None) -> list[Timing]:
+    """Return the schedules (or some) that start something, in the order of the jobs."""
+    if rows is None:
+        rows = with_changes()
     found: dict[str, list[Timing]] = defaultdict(list)
     for row in rows:
         job = job_of(row.func)

@@ -82,7 +82,7 @@ def test_lists_each_job_with_when_it_ran_and_will_run(root: Client) -> None:
 def test_says_which_are_paused(root: Client) -> None:
     a_schedule()
     JobPause.objects.create(job=JOB, since=NOW, reason="x", until=NOW + timedelta(hours=4))
-    assert "⏸ paused until 31 Mar 2025, 16:30 UTC" in text_of(root.get(JOBS))
+    assert "‖ paused until 31 Mar 2025, 16:30 UTC" in text_of(root.get(JOBS))
 
 
 def test_lists_to_each_their_jobs_and_runs(client: Client, alder: Firm, birch: Firm) -> None:
@@ -180,7 +180,7 @@ def test_a_pause_moves_the_next_time(root: Client, alder: Firm) -> None:
         job=JOB, since=NOW, until=NOW + timedelta(hours=4), reason="Moving house"
     )
     text = text_of(root.get(PAGE))
-    assert "⏸ Paused until 31 Mar 2025, 16:30 UTC: Moving house" in text
+    assert "‖ Paused until 31 Mar 2025, 16:30 UTC: Moving house" in text
     assert "Next: 31 Mar 2025, 17:10 UTC" in text
     assert "Alder 31 Mar 2025, 13:10 America/New_York" in text
     JobPause.objects.filter(pk=pause.pk).update(until=None)
@@ -375,7 +375,7 @@ def test_a_pause_until_a_time_with_a_reason(root: Client) -> None:
     assert press(root, "resume").status_code == 302
     text = text_of(root.get(PAGE))
     assert f"{JOB} goes on at its next time." in text
-    assert "⏸" not in text
+    assert "‖" not in text
     actions = AuditEvent.objects.order_by("pk").values_list("action", "reason")
     assert [*actions] == [("job_pause", "Moving house"), ("job_resume", "")]
 
@@ -417,7 +417,7 @@ def test_a_firms_people_see_that_it_rests_and_not_why(client: Client, alder: Fir
     JobPause.objects.create(job=JOB, since=NOW, reason="Secret")
     client.force_login(someone("ann", firm=alder))
     text = text_of(client.get(PAGE))
-    assert ("⏸ Paused" in text, "Secret" in text) == (True, False)
+    assert ("‖ Paused" in text, "Secret" in text) == (True, False)
 
 
 # ---- every verb -----------------------------------------------------------------------------

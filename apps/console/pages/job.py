@@ -11,19 +11,18 @@ from urllib.parse import urlencode
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
-from django_q.models import Schedule
 
 from apps.console import services
 from apps.console.forms import PauseForm, StartForm, first_firm_option
 from apps.console.lanes import TONES
 from apps.console.models import Verb
-from apps.console.pages.jobs import gate_in_words, in_words, next_time
+from apps.console.pages.jobs import gate_in_words, next_time
 from apps.console.rights import Rights
 from apps.console.shell import Asking, page, press, show
 from apps.core import days
@@ -103,7 +102,7 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     rights, now = request.rights, timezone.now()
-    own = [t for t in timings(Schedule.objects.order_by("pk")) if t.job.name == job.name]
+    own = [t for t in timings() if t.job.name == job.name]
     held = (
         JobPause.objects.in_force(now).select_related("paused_by").filter(job=job.name).first()
     )
@@ -118,7 +117,7 @@ def _show(
         job=job,
         summary=first,
         paragraphs=paragraphs,
-        schedules=[(t, in_words(t), gate_in_words(t), _admin_page(t, rights)) for t in own],
+        schedules=[(t, t.in_words, gate_in_words(t), _admin_page(t, rights)) for t in own],
         pause=held,
         pause_seen=held if rights.may(Verb.VIEW, job.name) else None,
         next_at=next_time(own, held, after=now),
@@ -263,10 +262,7 @@ def start(request: Asking, name: str) -> HttpResponseBase:
     except BadOption as problem:
         form.refuse(problem)
         return _show(request, job, start=form, status=422)
-    try:
-        return redirect("console:run", run.pk)
-    except NoReverseMatch:
-        return redirect("console:today")
+    return redirect("console:run", run.pk)
 
 
 def _ask(request: Asking, job: Job, form: StartForm) -> HttpResponse:

@@ -10,14 +10,12 @@ from django.http import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
-from django_q.models import Schedule
 
 from apps.console.lanes import days_ahead
 from apps.console.rights import Rights
 from apps.console.shell import Asking, page, show
 from apps.jobs.job import Job
 from apps.jobs.models import JobPause, JobRun
-from apps.jobs.schedules import cron_in_words
 from apps.jobs.timetable import Timing, timings
 
 
@@ -39,14 +37,14 @@ def jobs(request: Asking) -> HttpResponseBase:
     now = timezone.now()
     seen = request.rights.jobs()
     own: dict[str, list[Timing]] = {}
-    for timing in timings(Schedule.objects.order_by("pk")):
+    for timing in timings():
         own.setdefault(timing.job.name, []).append(timing)
     pauses = {pause.job: pause for pause in JobPause.objects.in_force(now)}
     last = _last_runs(seen, request.rights)
     lines = [
         Line(
             job,
-            when=" · ".join(dict.fromkeys(in_words(t) for t in own.get(job.name, ()))),
+            when=" · ".join(dict.fromkeys(t.in_words for t in own.get(job.name, ()))),
             next_at=next_time(own.get(job.name, ()), pauses.get(job.name), after=now),
             last=last.get(job.name),
             pause=pauses.get(job.name),
@@ -58,16 +56,6 @@ def jobs(request: Asking) -> HttpResponseBase:
         for app, listed in groupby(lines, key=lambda line: line.job.app)
     ]
     return show(request, "console/jobs.html", title=_("Jobs"), groups=groups)
-
-
-def in_words(timing: Timing) -> str:
-    """Say when a schedule starts its job, in UTC."""
-    row = timing.row
-    if timing.is_cron:
-        return cron_in_words(row.cron)
-    if row.schedule_type == Schedule.MINUTES:
-        return _("Every %(n)d minutes") % {"n": row.minutes or 1}
-    return str(row.get_schedule_type_display())
 
 
 def gate_in_words(timing: Timing) -> str:

@@ -35,12 +35,12 @@ STATES = {
     JobRun.State.FAILED: ("✗", "bad", gettext_lazy("failed")),
     JobRun.State.CRASHED: ("✗", "bad", gettext_lazy("crashed")),
     JobRun.State.LOST: ("?", "bad", gettext_lazy("lost")),
-    JobRun.State.CANCELLED: ("⏹", "warn", gettext_lazy("cancelled")),
-    JobRun.State.INTERRUPTED: ("⏹", "warn", gettext_lazy("interrupted")),
-    JobRun.State.BLOCKED: ("⛔", "bad", gettext_lazy("blocked")),
+    JobRun.State.CANCELLED: ("■", "warn", gettext_lazy("cancelled")),
+    JobRun.State.INTERRUPTED: ("■", "warn", gettext_lazy("interrupted")),
+    JobRun.State.BLOCKED: ("⊘", "bad", gettext_lazy("blocked")),
     JobRun.State.BUSY: ("=", "quiet", gettext_lazy("busy elsewhere")),
     JobRun.State.DUPLICATE: ("=", "quiet", gettext_lazy("duplicate")),
-    JobRun.State.PAUSED: ("⏸", "quiet", gettext_lazy("paused")),
+    JobRun.State.PAUSED: ("‖", "quiet", gettext_lazy("paused")),
 }
 OUTCOMES = {
     Outcome.DONE: ("✓", "good", gettext_lazy("done")),
@@ -161,7 +161,7 @@ def usual(took: timedelta | None, of: Usual | None) -> SafeString | str:
     scale = 80 / max(of.high.total_seconds() * 1.25, took.total_seconds(), 0.001)
     start, here = of.low.total_seconds() * scale, took.total_seconds() * scale
     return format_html(
-        '<svg class="span" viewBox="0 0 84 10" width="84" height="10" aria-hidden="true">'
+        ' <svg class="span" viewBox="0 0 84 10" width="84" height="10" aria-hidden="true">'
         '<rect class="rail" x="0" y="4" width="84" height="2" rx="1"/>'
         '<rect class="usual" x="{}" y="2" width="{}" height="6" rx="3"/>'
         '<rect class="{}" x="{}" y="0" width="3" height="10" rx="1"/></svg>'
