@@ -23,6 +23,7 @@ from apps.jobs.locks import scope_of
 from apps.jobs.models import JobRun, JobRunItem
 from apps.jobs.recorder import KEPT
 
+WINDOW = 5_000  # items that are compared for one page; each is looked up in the other run
 LOOKED_AT = 100  # earlier runs, among which one is comparable
 SLACK = timedelta(minutes=1)
 
@@ -71,7 +72,7 @@ class Comparison:
             rows = rows.annotate(twin=Subquery(twins.order_by("position").values("pk")[:1]))
         else:
             rows = rows.filter(~Exists(twins))
-        page = page_of(here.items, rows, after=after)
+        page = page_of(here.items, rows, after=after, window=WINDOW)
         if kind == Difference.CHANGED:
             _attach_twins(page.items)
         return page

@@ -14,7 +14,7 @@ from apps.console.usual import Usual
 from apps.core.problems import BadOption
 from apps.jobs.models import JobRun
 
-FEW = 20  # items: up to here, and without money, one button is enough
+FEW = 20  # items: up to here, without money and other harm, one button is enough
 MANY = 500  # items: from here on their number has to be typed
 
 WOULD_BLOCK = "Would be blocked"  # how the recorder begins the sentence
@@ -34,8 +34,11 @@ class Confirmation:
     why: tuple[str, ...]
 
 
-def needed(preview: JobRun, usual: Usual | None) -> Confirmation:
-    """Return what applying a preview has to be confirmed with."""
+def needed(preview: JobRun, usual: Usual | None, *, harm: str = "") -> Confirmation:
+    """Return what applying a preview has to be confirmed with.
+
+    ``harm`` is what its job does that cannot be taken back, in words.
+    """
     severe = usual.outside(preview) if usual else []
     if WOULD_BLOCK in preview.problem:
         severe.insert(0, blocked_by(preview))
@@ -46,6 +49,8 @@ def needed(preview: JobRun, usual: Usual | None) -> Confirmation:
     why = []
     if preview.done > FEW:
         why.append(_("More than %(count)d items.") % {"count": FEW})
+    if harm:
+        why.append(_("It %(harm)s.") % {"harm": harm})
     if any(preview.money.values()):
         why.append(_("It moves money."))
     if preview.failed:

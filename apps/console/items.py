@@ -96,15 +96,20 @@ class Filter:
 class Page:
     items: list[JobRunItem]
     after: Cursor | None  # where the next page begins; nothing: this is the last
-    searched: bool = False  # the page ends because enough has been looked through
+    searched: int = 0  # the page ends because so many have been looked through
 
 
 def page_of(
-    items: Items, wanted: Items, *, after: Cursor | None = None, size: int = SIZE
+    items: Items,
+    wanted: Items,
+    *,
+    after: Cursor | None = None,
+    size: int = SIZE,
+    window: int = WINDOW,
 ) -> Page:
     """Return the next page of ``wanted``, which are ``items`` under some condition."""
     rest = after.rest_of(items) if after else items
-    edge = rest.order_by("position").values_list("position", flat=True)[WINDOW : WINDOW + 1]
+    edge = rest.order_by("position").values_list("position", flat=True)[window : window + 1]
     last = next(iter(edge), None) if wanted is not items else None
     rows = after.rest_of(wanted) if after else wanted
     if last is not None:
@@ -113,7 +118,7 @@ def page_of(
     if len(found) > size:
         return Page(found[:size], Cursor.at(found[size - 1]))
     if last is not None:
-        return Page(found, Cursor(last, 2**62), searched=True)
+        return Page(found, Cursor(last, 2**62), searched=window)
     return Page(found, None)
 
 

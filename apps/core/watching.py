@@ -4,7 +4,7 @@
 test stays a plain call. ``core`` knows only this interface; ``apps.jobs`` fills it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -64,6 +64,10 @@ class Watcher:
     def logged(self, text: str) -> None:
         """Something was logged, as it may be kept. Also called from other threads."""
 
+    def names(self) -> Mapping[str, Any]:
+        """What the run is known by, for those who write of it: its number, its job."""
+        return {}
+
 
 _watcher: ContextVar[Watcher] = ContextVar("watcher", default=Watcher())  # noqa: B039 - stateless
 
@@ -92,6 +96,29 @@ def watched_alike(call: "Callable[P, T]") -> "Callable[P, T]":
             return call(*args, **kwargs)
 
     return answer
+
+
+# The firm of the item that is at work in this thread.
+_firm: ContextVar[int | None] = ContextVar("firm", default=None)
+
+
+@contextmanager
+def working_for(firm_id: int | None) -> Iterator[None]:
+    """Let whatever is written in the block be known as a firm's."""
+    token = _firm.set(firm_id)
+    try:
+        yield
+    finally:
+        _firm.reset(token)
+
+
+def whereabouts() -> dict[str, Any]:
+    """Return which run is on record here, of which job, and for which firm it is at work.
+
+    What is not known is left out; outside of a run that is everything.
+    """
+    firm = _firm.get()
+    return {**watcher().names(), **({} if firm is None else {"firm": firm})}
 
 
 class Together(Watcher):
@@ -130,3 +157,6 @@ class Together(Watcher):
     def logged(self, text: str) -> None:
         for one in self._watchers:
             one.logged(text)
+
+    def names(self) -> Mapping[str, Any]:
+        return {name: what for one in self._watchers for name, what in one.names().items()}

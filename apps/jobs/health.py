@@ -26,6 +26,9 @@ from apps.jobs.timetable import with_changes
 
 GRACE = timedelta(minutes=10)  # beyond a job's time-out: the queue may be long
 STUCK = timedelta(minutes=2)  # due work that nobody has begun for so long
+# A cluster looks at the schedules twice a minute. With one look a minute from outside, what
+# nobody has fired is noticed within two minutes.
+UNFIRED = timedelta(minutes=1)
 
 # The longest that may lie between two times of a kind that is no cron.
 _PERIODS = {
@@ -39,17 +42,21 @@ _PERIODS = {
     Schedule.YEARLY: timedelta(days=366),
 }
 # Local-time gates narrow when a job acts, not whom it acts for.
-_GATES = {"at", "weekdays"}
+GATES = {"at", "weekdays"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a person should know. ``alarming`` ones make the check fail."""
 
-    kind: str  # late, broken, missing, misread, stuck; paused, dry
+    kind: str  # late, missed, broken, missing, misread, stuck; paused, dry
     job: str
     text: str
     alarming: bool = True
+    schedule: int | None = None  # the key of the row that it is about
+    run: int | None = None  # the newest run that it is about
+    since: datetime | None = None  # when it was due, was begun, has waited from
+    count: int = 1  # runs, or tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,10 @@ def examine(
         held = [pause for pause in resting[job.name] if pause.holds(now)]
         findings += _resting(job, own, held[0] if held else None)
         findings += late.get(job.name, [])
+        overdue = {finding.schedule for finding in late.get(job.name, [])}
+        for one in judged:
+            if one.job == job.name and one.row.pk not in overdue:
+                findings += _missed(job, one.row, now=now)
         findings += broken.get(job.name, [])
     findings += _stuck(now=now)
     return Health(tuple(findings), len({one.job for one in judged}))
@@ -116,7 +127,8 @@ def examine(
 
 def _misread(row: Schedule) -> Iterator[Finding]:
     for field, text in broken_rules(row).items():
-        yield Finding("misread", row.func, f"{_called(row)}, {field}: {text}")
+        said = f"{_called(row)}, {field}: {text}"
+        yield Finding("misread", row.func, said, schedule=row.pk)
 
 
 def _missing(job: Job) -> Finding:
@@ -186,10 +198,22 @@ def _late(
             continue
         last = _covered(one, ever)
         seen = f"last success {_written(last)}" if last else "it has never succeeded"
-        scope = f" ({one.row.kwargs})" if _arguments(one.row) else ""
-        text = f"{one.job}{scope} is late: due {_written(one.due)}, {seen}."
-        findings[one.job].append(Finding("late", one.job, text))
+        text = f"{one.job}{_scope(one.row)} is late: due {_written(one.due)}, {seen}."
+        found = Finding("late", one.job, text, schedule=one.row.pk, since=one.due)
+        findings[one.job].append(found)
     return findings
+
+
+def _missed(job: Job, row: Schedule, *, now: datetime) -> Iterator[Finding]:
+    """Say when a time has come and nothing has fired the row, long before it is late."""
+    due = row.next_run
+    if due is None or due > now - UNFIRED:
+        return
+    text = (
+        f"{job.name}{_scope(row)} was missed: due {_written(due)}, and nothing has started it. "
+        "Is a cluster running?"
+    )
+    yield Finding("missed", job.name, text, schedule=row.pk, since=due)
 
 
 Successes = Mapping[str, Sequence[tuple[Mapping[str, Any], datetime]]]
@@ -240,7 +264,7 @@ def _covered(
 ) -> datetime | None:
     """Return the last success that did what a row asks for, if it is young enough."""
     wanted = _arguments(one.row)
-    times = (at for done, at in successes.get(one.job, ()) if _covers(done, wanted))
+    times = (at for done, at in successes.get(one.job, ()) if covers(done, wanted))
     last = max(times, default=None)
     return None if last is None or (since and last < since) else last
 
@@ -283,9 +307,9 @@ def _begun(overdue: Sequence[Judged]) -> dict[int, datetime]:
     return begun
 
 
-def _covers(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def covers(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a run with some arguments did at least what a row's arguments ask for."""
-    return all(name in _GATES or wanted.get(name) == value for name, value in done.items())
+    return all(name in GATES or wanted.get(name) == value for name, value in done.items())
 
 
 # ---- runs and the queue -------------------------------------------------------------------
@@ -300,7 +324,16 @@ def _broken(crashes: "Crashes") -> dict[str, list[Finding]]:
             f"{run.job} was lost or crashed {times} since its last success; "
             f"newest {run} at {_written(run.started_at)}: {run.state}. {run.problem}"
         )
-        findings[run.job] = [Finding("broken", run.job, text.strip())]
+        findings[run.job] = [
+            Finding(
+                "broken",
+                run.job,
+                text.strip(),
+                run=run.pk,
+                since=run.started_at,
+                count=crashes[run.pk],
+            )
+        ]
     return findings
 
 
@@ -316,11 +349,12 @@ def _stuck(*, now: datetime) -> Iterator[Finding]:
     busy = carried.going_on().filter(heartbeat_at__gt=now - STUCK).count()
     if busy >= Conf.WORKERS:
         return
+    count = waiting.count()
     text = (
-        f"The queue is stuck: {waiting.count()} tasks are due, the oldest since "
+        f"The queue is stuck: {count} tasks are due, the oldest since "
         f"{_written(oldest)}, and nothing has begun for two minutes. Is a cluster running?"
     )
-    yield Finding("stuck", "", text)
+    yield Finding("stuck", "", text, since=oldest, count=count)
 
 
 def _arguments(row: Schedule) -> dict[str, Any]:
@@ -330,6 +364,10 @@ def _arguments(row: Schedule) -> dict[str, Any]:
     except BadOption:
         return {}
     return {k: v for k, v in arguments.items() if v not in (None, "", False)}
+
+
+def _scope(row: Schedule) -> str:
+    return f" ({row.kwargs})" if _arguments(row) else ""
 
 
 def _called(row: Schedule) -> str:

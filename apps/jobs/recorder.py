@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NoReturn
 
-from django.db import transaction
 from django.utils import timezone
 
 from apps.core import bulk, money
@@ -146,6 +145,9 @@ class Recorder(Watcher):
     def logged(self, text: str) -> None:
         self._log.add(text)
 
+    def names(self) -> Mapping[str, Any]:
+        return {"run": self.run.pk, "job": self.job.name}
+
     # ---- heartbeat and end ----------------------------------------------------------------
 
     def beat(self) -> None:
@@ -187,8 +189,7 @@ class Recorder(Watcher):
     def keep_log(self) -> None:
         """Write what was logged. A log that cannot be kept does not stop the run."""
         try:
-            with transaction.atomic():
-                self._log.write()
+            self._log.write()
         except Exception:
             logger.exception("The log of %s could not be kept", self.run)
 

@@ -3,6 +3,8 @@
 from collections import deque
 from threading import Lock
 
+from django.db import transaction
+
 from apps.jobs.models import JobRun, JobRunLog
 
 FIRST = LAST = 500  # lines
@@ -43,6 +45,7 @@ class RunLog:
             self._unwritten = False
             gap = [f"… {self._left_out} lines left out …"] if self._left_out else []
             text = "\n".join([*self._first, *gap, *self._last])
-        kept = JobRunLog.objects.filter(run=self._run_id)
-        if not kept.update(text=text):
-            JobRunLog.objects.create(run_id=self._run_id, text=text)
+        with transaction.atomic():
+            kept = JobRunLog.objects.filter(run=self._run_id)
+            if not kept.update(text=text):
+                JobRunLog.objects.create(run_id=self._run_id, text=text)

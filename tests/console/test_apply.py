@@ -121,6 +121,14 @@ def test_happens_once_however_often_it_is_pressed(office: Client) -> None:
     assert JobRun.objects.count() == 2
 
 
+def test_says_that_a_job_is_no_more(office: Client) -> None:
+    preview = preview_of("")
+    JobRun.objects.update(job="forgotten")
+    page = press(office, "run-apply", preview.pk)
+    assert messages_of(page) == ["There is no job 'forgotten'."]
+    assert page.redirect_chain[-1][0] == reverse("console:run", args=[preview.pk])
+
+
 def test_needs_the_right_to_approve() -> None:
     preview = preview_of("")
     for verbs in ((), ("preview", "run")):

@@ -114,6 +114,11 @@ def test_as_much_to_confirm_as_it_may_do_harm(
     assert (asked.care, asked.why) == (care, why)
 
 
+def test_what_its_job_does_that_cannot_be_taken_back() -> None:
+    asked = needed(JobRun(done=1), None, harm="charges cards")
+    assert (asked.care, asked.why) == (Care.TICK, ("It charges cards.",))
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

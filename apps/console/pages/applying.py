@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from apps.console import services
-from apps.console.confirming import Care, check
+from apps.console.confirming import check
 from apps.console.models import Verb
 from apps.console.pages.run import (
     address_of,
@@ -47,14 +47,13 @@ def apply(request: Asking, pk: int) -> HttpResponse:
     """Queue the run that does exactly what the preview showed."""
     preview = find_run(request, pk)
     request.rights.demand_on(Verb.APPROVE, preview)
-    asked, _usual = confirmation_of(preview)
 
     def queue() -> JobRun:
+        asked, _usual = confirmation_of(preview)
         check(asked, preview, request.POST)
         return services.apply(preview, caller=request.caller)
 
-    back = address_of(preview)
-    if asked.care != Care.PRESS:
-        back = reverse("console:run-apply-confirm", args=[preview.pk])
+    # Which leads on to the preview when that cannot be applied at all.
+    back = reverse("console:run-apply-confirm", args=[preview.pk])
     said = _("Run %(run)d waits to do exactly what the preview showed.")
     return press_for_run(request, queue, said, back=back)

@@ -238,7 +238,7 @@ def _preview(request: Asking, run: JobRun, applications: list[JobRun]) -> dict[s
     }
     if why := why_not_applied(request, run, applications):
         return facts | {"why_not": why}
-    return facts | {"confirmation": needed(run, usual)}
+    return facts | {"confirmation": needed(run, usual, harm=find(run.job).harm)}
 
 
 def why_not_applied(request: Asking, run: JobRun, applications: list[JobRun]) -> str:
@@ -265,8 +265,9 @@ def until_when(run: JobRun) -> datetime | None:
 
 
 def confirmation_of(run: JobRun) -> tuple[Confirmation, Usual | None]:
+    """Return what applying a preview must be confirmed with, and what is usual."""
     usual = usual_of(run)
-    return needed(run, usual), usual
+    return needed(run, usual, harm=find(run.job).harm), usual
 
 
 def _choices(run: JobRun, items: Items, filters: Filter) -> dict[str, Any]:

@@ -244,12 +244,12 @@ def _differences(compared: Comparison) -> Iterator[tuple[Difference, Any]]:
 def show_calendar(*, days: int, firm_id: int | None) -> Answer:
     """What is due on the coming days, in UTC or in a firm's zone, and what rests."""
     now = timezone.now()
-    name = find_firm(firm_id).timezone if firm_id else "UTC"
+    name = "UTC" if firm_id is None else find_firm(firm_id).timezone
     zone = ZoneInfo(name)
     due: dict[Any, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for job, times in _timings(now).items():
         for timing in times:
-            if firm_id and timing.arguments.get("firm_id", firm_id) != firm_id:
+            if firm_id is not None and timing.arguments.get("firm_id", firm_id) != firm_id:
                 continue  # another firm's own
             for moment in timing.times(now, now + timedelta(days=days)):
                 local = moment.astimezone(zone)
