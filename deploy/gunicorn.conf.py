@@ -19,9 +19,15 @@ logconfig_dict = {
             "()": "apps.core.logs.DiscreetFormatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
+        },
+        "json": {"()": "apps.core.logs.DiscreetJsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": os.environ.get("LOG_FORMAT", "plain"),
         }
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "gunicorn.access": {"handlers": ["console"], "level": "INFO", "propagate": False},

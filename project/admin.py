@@ -10,7 +10,7 @@ ORDER = (
     *("fieldwork", "leasing", "weather", "engagements", "billing", "crm", "calendars"),
     *("mailbox", "contacts", "documents", "notifications", "discrepancies", "webhooks"),
     *("subscriptions", "privacy"),
-    *("directory", "audit", "firms", "jobs", "console", "auth", "django_q"),
+    *("directory", "audit", "firms", "monitoring", "jobs", "console", "auth", "django_q"),
 )
 
 # Within an app by the alphabet, unless its people think in another order.

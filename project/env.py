@@ -4,6 +4,7 @@ django-environ does the reading and the URL parsing. These verbs add what it lea
 caller: every mistake names the variable and what it takes, and never repeats a secret.
 """
 
+import base64
 import os
 import re
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 _env = environ.Env()
 
+_MAILBOX = re.compile(r"[^\s@,<>]+@[^\s@,<>]+")
+_DSN_PROJECT = re.compile(r"/\d+$")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{2,62}")
 
 
@@ -61,14 +64,6 @@ def number(name: str, default: float, *, above: float = 0.0) -> float:
     return value
 
 
-def choice(name: str, default: str, choices: Sequence[str]) -> str:
-    """One of some words."""
-    value = text(name, default)
-    if value not in choices:
-        raise ImproperlyConfigured(f"{name} must be one of {', '.join(choices)}.")
-    return value
-
-
 def words(name: str, default: str = "") -> list[str]:
     """A list separated by commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
@@ -91,6 +86,79 @@ def some(name: str, known: Sequence[str]) -> list[str]:
     if not chosen or not set(chosen) <= set(known):
         raise ImproperlyConfigured(f"{name} must be some of {', '.join(known)}.")
     return chosen
+
+
+def choice(name: str, default: str, known: Sequence[str]) -> str:
+    """One of the words that are known."""
+    chosen = text(name, default)
+    if chosen not in known:
+        raise ImproperlyConfigured(f"{name} must be {' or '.join(known)}.")
+    return chosen
+
+
+def mailboxes(name: str) -> list[str]:
+    """E-mail addresses, separated by commas."""
+    found = words(name)
+    if not all(_MAILBOX.fullmatch(one) for one in found):
+        raise ImproperlyConfigured(f"{name} must be e-mail addresses, separated by commas.")
+    return found
+
+
+def address(name: str) -> str:
+    """An address that begins with http:// or https://; none by default."""
+    value = text(name)
+    if value and not _is_address(value):  # not repeated: whoever knows it may use it
+        raise ImproperlyConfigured(f"{name} must be an address: https://host/path.")
+    return value
+
+
+def dsn(name: str) -> str:
+    """A Sentry DSN, https://key@host/project; none by default."""
+    value = text(name)
+    if value and not (
+        _is_address(value) and urlsplit(value).username and _DSN_PROJECT.search(value)
+    ):
+        raise ImproperlyConfigured(f"{name} must be a Sentry DSN: https://key@host/project.")
+    return value
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not re.search(r"\s", value)
+        )
+    except ValueError:
+        return False
+
+
+def signing_secret(name: str, *, needed_by: str) -> str:
+    """A secret of Standard Webhooks, whsec_ and base64; needed when another setting is set."""
+    value = text(name)
+    if not value and not text(needed_by):
+        return ""
+    try:
+        key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not value.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ImproperlyConfigured(
+            f"{name} must be whsec_ and 24 to 64 random bytes in base64; {needed_by} needs it."
+        )
+    return value
+
+
+def token(name: str, *, least: int) -> str:
+    """A secret word of at least so many characters; none by default."""
+    value = text(name)
+    if value and (len(value) < least or not value.isascii() or re.search(r"\s", value)):
+        raise ImproperlyConfigured(
+            f"{name} must be at least {least} characters of ASCII, without spaces."
+        )
+    return value
 
 
 def fernet_keys(name: str, default: str) -> list[str]:

@@ -11,6 +11,7 @@ from apps.jobs import jobs
 from apps.jobs.job import Job
 from apps.leasing import jobs as leasing
 from apps.mailbox import jobs as mailbox
+from apps.monitoring import jobs as monitoring
 from apps.notifications import jobs as notifications
 from apps.privacy import jobs as privacy
 from apps.subscriptions import jobs as subscriptions
@@ -32,5 +33,6 @@ JOBS: tuple[Job, ...] = (
     *notifications.JOBS,
     *webhooks.JOBS,
     *privacy.JOBS,
+    *monitoring.JOBS,
     *jobs.JOBS,
 )

@@ -26,6 +26,7 @@ from apps.leasing import personal as leasing
 from apps.leasing import retention as leasing_retention
 from apps.mailbox import personal as mailbox
 from apps.mailbox import retention as mailbox_retention
+from apps.monitoring import personal as monitoring
 from apps.notifications import personal as notifications
 from apps.notifications import retention as notifications_retention
 from apps.privacy import personal as privacy
@@ -56,6 +57,7 @@ HOLDINGS: tuple[Holding, ...] = (
     *discrepancies.HOLDINGS,
     *webhooks.HOLDINGS,
     *notifications.HOLDINGS,
+    *monitoring.HOLDINGS,
     *audit.HOLDINGS,
     *contacts.HOLDINGS,
     *firms.HOLDINGS,

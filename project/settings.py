@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "apps.firms",
     "apps.contacts",
     "apps.audit",
+    "apps.monitoring",
     "apps.notifications",
     "apps.webhooks",
     "apps.discrepancies",
@@ -82,6 +83,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: a load balancer asks without TLS, and by an address that is no host of ours.
+    "apps.monitoring.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -229,6 +232,18 @@ DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "Nightshift <nightshift@loca
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 MESSAGES = "project.messages"  # every type of notification
 
+# ---- who is told that something went wrong: docs/monitoring.md --------------------------
+
+ALERT_EMAILS = env.mailboxes("ALERT_EMAILS")
+ALERT_WEBHOOK_URL = env.address("ALERT_WEBHOOK_URL")
+ALERT_WEBHOOK_SECRET = env.signing_secret("ALERT_WEBHOOK_SECRET", needed_by="ALERT_WEBHOOK_URL")
+ALERT_TIMEOUT = env.number("ALERT_TIMEOUT", 10.0)  # seconds for one answer
+HEARTBEAT_URL = env.address("HEARTBEAT_URL")
+# Whether web processes look after the jobs themselves; then no cluster need be alive.
+WATCHER = env.truth("WATCHER", default=ENVIRONMENT != "test")
+METRICS_TOKEN = env.token("METRICS_TOKEN", least=20)
+SENTRY_DSN = env.dsn("SENTRY_DSN")
+
 # ---- text messages --------------------------------------------------------------------
 
 TWILIO_API = env.text("TWILIO_API", "https://api.twilio.com").rstrip("/")
@@ -343,10 +358,14 @@ LOGGING: dict[str, Any] = {
             "()": "apps.core.logs.DiscreetFormatter",
             "format": "{asctime} {levelname} {name} {message}",
             "style": "{",
-        }
+        },
+        "json": {"()": "apps.core.logs.DiscreetJsonFormatter"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "plain"},
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": env.choice("LOG_FORMAT", "plain", ("plain", "json")),
+        },
         # Acts only in a cluster that a guard has started.
         "death": {"class": "apps.jobs.guard.DeathHandler"},
     },

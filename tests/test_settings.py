@@ -120,8 +120,68 @@ def test_a_choice_is_one_of_what_is_known(monkeypatch: pytest.MonkeyPatch) -> No
             env.some("UPLOAD_TYPES", ["a/b", "c/d"])
 
 
-def test_a_word_is_one_of_those_that_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert env.choice("REQUIRE_SECOND_FACTOR", "staff", ["staff", "nobody"]) == "staff"
-    monkeypatch.setenv("REQUIRE_SECOND_FACTOR", "everybody")
-    with pytest.raises(ImproperlyConfigured, match=r"must be one of staff, nobody\.$"):
-        env.choice("REQUIRE_SECOND_FACTOR", "staff", ["staff", "nobody"])
+# ---- who is told that something went wrong ------------------------------------------------
+
+
+GOOD_SECRET = "whsec_" + "QUJD" * 8  # 24 bytes
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "good", "bad", "says"),
+    [
+        (
+            "ALERT_EMAILS", env.mailboxes, "a@b.example, c@d.example",
+            ["a", "a@", "a@b c@d", "Ada <a@b.example>"],
+            "ALERT_EMAILS must be e-mail addresses, separated by commas.",
+        ),
+        (
+            "HEARTBEAT_URL", env.address, "https://hc.example/uuid",
+            [
+                *("hc.example", "ftp://hc.example", "https://", "https://h:0/"),
+                *("http://[::1/", "http://a b/"),
+            ],
+            "HEARTBEAT_URL must be an address: https://host/path.",
+        ),
+        (
+            "SENTRY_DSN", env.dsn, "https://key@o1.sentry.example/42",
+            ["https://o1.sentry.example/42", "https://key@o1.sentry.example/", "marker"],
+            "SENTRY_DSN must be a Sentry DSN: https://key@host/project.",
+        ),
+        (
+            "METRICS_TOKEN", lambda name: env.token(name, least=20), "t" * 20,
+            ["t" * 19, "t" * 20 + " t", "ü" * 20],
+            "METRICS_TOKEN must be at least 20 characters of ASCII, without spaces.",
+        ),
+        (
+            "LOG_FORMAT", lambda name: env.choice(name, "plain", ("plain", "json")), "json",
+            ["JSON", "marker"],
+            "LOG_FORMAT must be plain or json.",
+        ),
+        (
+            "ALERT_WEBHOOK_SECRET",
+            lambda name: env.signing_secret(name, needed_by="ALERT_WEBHOOK_URL"), GOOD_SECRET,
+            ["whsec_", GOOD_SECRET[6:], "whsec_marker!", "whsec_QUJD", "whsec_" + "QUJD" * 22],
+            "ALERT_WEBHOOK_SECRET must be whsec_ and 24 to 64 random bytes in base64; "
+            "ALERT_WEBHOOK_URL needs it.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_alerts_need_is_checked(
+    monkeypatch: pytest.MonkeyPatch, name: str, read: Any, good: str, bad: list[str], says: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    assert read(name) in ("", [], "plain")
+    monkeypatch.setenv(name, good)
+    assert read(name) in (good, good.split(", "))
+    for wrong in bad:
+        monkeypatch.setenv(name, wrong)
+        with pytest.raises(ImproperlyConfigured) as refused:
+            read(name)
+        assert str(refused.value) == says
+
+
+def test_a_webhook_is_never_sent_without_a_signature(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", "https://hooks.example")
+    monkeypatch.delenv("ALERT_WEBHOOK_SECRET", raising=False)
+    with pytest.raises(ImproperlyConfigured, match="ALERT_WEBHOOK_URL needs it"):
+        env.signing_secret("ALERT_WEBHOOK_SECRET", needed_by="ALERT_WEBHOOK_URL")

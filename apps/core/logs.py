@@ -3,6 +3,11 @@
 import logging
 import re
 from types import TracebackType
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter
+
+from apps.core.watching import whereabouts
 
 _ExcInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -40,3 +45,36 @@ class DiscreetFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return discreet(super().format(record))
+
+
+class DiscreetJsonFormatter(JsonFormatter):
+    """Write a record as one JSON object on one line, as discreet as the plain formatter.
+
+    ``run`` and ``job`` are those on record where the line was written, ``firm`` that of the
+    item at work there. What else hangs on a record is left out: Django hangs the request
+    on it, with the path of whoever asked.
+    """
+
+    FIELDS = ("at", "level", "logger", "message", "error", "stack")
+
+    def __init__(self) -> None:
+        super().__init__(
+            "{levelname}{name}{message}",
+            style="{",
+            rename_fields={
+                "levelname": "level",
+                "name": "logger",
+                "exc_info": "error",
+                "stack_info": "stack",
+            },
+            timestamp="at",
+            json_ensure_ascii=False,
+        )
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        kept = {name: log_data[name] for name in self.FIELDS if name in log_data}
+        told = {
+            name: discreet(value) if isinstance(value, str) else value
+            for name, value in kept.items()
+        }
+        return super().process_log_record(told | whereabouts())

@@ -21,7 +21,7 @@ from moneyed import Money
 
 from apps.core import batches
 from apps.core.items import Item, Outcome, Skip, Subject
-from apps.core.watching import Blocked, Stale, Stop, watcher
+from apps.core.watching import Blocked, Stale, Stop, watcher, working_for
 
 logger = logging.getLogger(__name__)
 
@@ -76,19 +76,20 @@ class Report:
         self._between()
         item = self._item(thing, part)
         wanted = self._watcher.wants(item.subject.identity)
-        try:
-            with self._transaction():
-                yield item
-                if not wanted:
-                    raise _Undo
-                self._before_commit([item])
-        except Stop:
-            raise
-        except Exception as error:
-            if not self._began:
+        with working_for(item.subject.firm_id):
+            try:
+                with self._transaction():
+                    yield item
+                    if not wanted:
+                        raise _Undo
+                    self._before_commit([item])
+            except Stop:
                 raise
-            if wanted:
-                self._judge(item, error)
+            except Exception as error:
+                if not self._began:
+                    raise
+                if wanted:
+                    self._judge(item, error)
         if wanted:
             self._ended([item])
 
@@ -122,7 +123,8 @@ class Report:
                 continue
             for item in items:
                 self._between()
-                self._single(Item(item.subject, item.thing, self.dry_run), act, then)
+                with working_for(item.subject.firm_id):
+                    self._single(Item(item.subject, item.thing, self.dry_run), act, then)
 
     def skip(
         self,

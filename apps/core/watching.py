@@ -4,7 +4,7 @@
 test stays a plain call. ``core`` knows only this interface; ``apps.jobs`` fills it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -59,6 +59,10 @@ class Watcher:
     def wrote(self, text: str, level: int) -> None:
         """A line that belongs to no item."""
 
+    def names(self) -> Mapping[str, Any]:
+        """What the run is known by, for those who write of it: its number, its job."""
+        return {}
+
 
 _watcher: ContextVar[Watcher] = ContextVar("watcher", default=Watcher())  # noqa: B039 - stateless
 
@@ -76,6 +80,29 @@ def watched_by(new: Watcher) -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+# The firm of the item that is at work in this thread.
+_firm: ContextVar[int | None] = ContextVar("firm", default=None)
+
+
+@contextmanager
+def working_for(firm_id: int | None) -> Iterator[None]:
+    """Let whatever is written in the block be known as a firm's."""
+    token = _firm.set(firm_id)
+    try:
+        yield
+    finally:
+        _firm.reset(token)
+
+
+def whereabouts() -> dict[str, Any]:
+    """Return which run is on record here, of which job, and for which firm it is at work.
+
+    What is not known is left out; outside of a run that is everything.
+    """
+    firm = _firm.get()
+    return {**watcher().names(), **({} if firm is None else {"firm": firm})}
 
 
 class Together(Watcher):
@@ -110,3 +137,6 @@ class Together(Watcher):
     def wrote(self, text: str, level: int) -> None:
         for one in self._watchers:
             one.wrote(text, level)
+
+    def names(self) -> Mapping[str, Any]:
+        return {name: what for one in self._watchers for name, what in one.names().items()}

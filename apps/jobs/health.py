@@ -24,6 +24,9 @@ from apps.jobs.schedules import arguments_of, broken_rules, job_of
 
 GRACE = timedelta(minutes=10)  # beyond a job's time-out: the queue may be long
 STUCK = timedelta(minutes=2)  # due work that nobody has begun for so long
+# A cluster looks at the schedules twice a minute. With one look a minute from outside, what
+# nobody has fired is noticed within two minutes.
+UNFIRED = timedelta(minutes=1)
 
 # The longest that may lie between two times of a kind that is no cron.
 _PERIODS = {
@@ -37,17 +40,21 @@ _PERIODS = {
     Schedule.YEARLY: timedelta(days=366),
 }
 # Local-time gates narrow when a job acts, not whom it acts for.
-_GATES = {"at", "weekdays"}
+GATES = {"at", "weekdays"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a person should know. ``alarming`` ones make the check fail."""
 
-    kind: str  # strange, late, broken, missing, misread, stuck; paused, dry
+    kind: str  # strange, late, missed, broken, missing, misread, stuck; paused, dry
     job: str
     text: str
     alarming: bool = True
+    schedule: int | None = None  # the key of the row that it is about
+    run: int | None = None  # the newest run that it is about
+    since: datetime | None = None  # when it was due, was begun, has waited from
+    count: int = 1  # runs, or tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,7 @@ def examine(*, now: datetime) -> Health:
         acting = [row for row in own if _acts(row)]
         scheduled += bool(acting)
         for row in acting:
-            findings += _late(job, row, now=now)
+            findings += list(_late(job, row, now=now)) or _missed(job, row, now=now)
         findings += _broken(job)
     findings += _stuck(now=now)
     return Health(tuple(findings), scheduled)
@@ -92,7 +99,8 @@ def examine(*, now: datetime) -> Health:
 
 def _misread(row: Schedule) -> Iterator[Finding]:
     for field, text in broken_rules(row).items():
-        yield Finding("misread", row.func, f"{_called(row)}, {field}: {text}")
+        said = f"{_called(row)}, {field}: {text}"
+        yield Finding("misread", row.func, said, schedule=row.pk)
 
 
 def _missing(job: Job) -> Finding:
@@ -131,7 +139,7 @@ def _late(job: Job, row: Schedule, *, now: datetime) -> Iterator[Finding]:
     successes = JobRun.objects.of(job.name).real().successful()
     arguments = _arguments(row)
     recent = successes.filter(started_at__gte=due).values_list("arguments", flat=True)
-    if any(_covers(done, arguments) for done in recent) or _is_new(job, row, due):
+    if any(covers(done, arguments) for done in recent) or _is_new(job, row, due):
         return
     if JobPause.objects.filter(job=job.name).touching(due, due + STUCK).exists():
         return
@@ -139,14 +147,25 @@ def _late(job: Job, row: Schedule, *, now: datetime) -> Iterator[Finding]:
         (
             found["at"]
             for found in successes.values("arguments").annotate(at=Max("started_at"))
-            if _covers(found["arguments"], arguments)
+            if covers(found["arguments"], arguments)
         ),
         default=None,
     )
     seen = f"last success {_written(last)}" if last else "it has never succeeded"
-    scope = f" ({row.kwargs})" if arguments else ""
-    text = f"{job.name}{scope} is late: due {_written(due)}, {seen}."
-    yield Finding("late", job.name, text)
+    text = f"{job.name}{_scope(row)} is late: due {_written(due)}, {seen}."
+    yield Finding("late", job.name, text, schedule=row.pk, since=due)
+
+
+def _missed(job: Job, row: Schedule, *, now: datetime) -> Iterator[Finding]:
+    """Say when a time has come and nothing has fired the row, long before it is late."""
+    due = row.next_run
+    if due is None or due > now - UNFIRED:
+        return
+    text = (
+        f"{job.name}{_scope(row)} was missed: due {_written(due)}, and nothing has started it. "
+        "Is a cluster running?"
+    )
+    yield Finding("missed", job.name, text, schedule=row.pk, since=due)
 
 
 def _due(row: Schedule, judged_at: datetime) -> datetime | None:
@@ -178,9 +197,9 @@ def _is_new(job: Job, row: Schedule, due: datetime) -> bool:
     return first is not None and first > due
 
 
-def _covers(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+def covers(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a run with some arguments did at least what a row's arguments ask for."""
-    return all(name in _GATES or wanted.get(name) == value for name, value in done.items())
+    return all(name in GATES or wanted.get(name) == value for name, value in done.items())
 
 
 # ---- runs and the queue -------------------------------------------------------------------
@@ -203,7 +222,9 @@ def _broken(job: Job) -> Iterator[Finding]:
         f"{job.name} was lost or crashed {times} since its last success; "
         f"newest {run} at {_written(run.started_at)}: {run.state}. {run.problem}"
     )
-    yield Finding("broken", job.name, text.strip())
+    yield Finding(
+        "broken", job.name, text.strip(), run=run.pk, since=run.started_at, count=count
+    )
 
 
 def _stuck(*, now: datetime) -> Iterator[Finding]:
@@ -218,11 +239,12 @@ def _stuck(*, now: datetime) -> Iterator[Finding]:
     busy = carried.going_on().filter(heartbeat_at__gt=now - STUCK).count()
     if busy >= Conf.WORKERS:
         return
+    count = waiting.count()
     text = (
-        f"The queue is stuck: {waiting.count()} tasks are due, the oldest since "
+        f"The queue is stuck: {count} tasks are due, the oldest since "
         f"{_written(oldest)}, and nothing has begun for two minutes. Is a cluster running?"
     )
-    yield Finding("stuck", "", text)
+    yield Finding("stuck", "", text, since=oldest, count=count)
 
 
 def _arguments(row: Schedule) -> dict[str, Any]:
@@ -232,6 +254,10 @@ def _arguments(row: Schedule) -> dict[str, Any]:
     except BadOption:
         return {}
     return {k: v for k, v in arguments.items() if v not in (None, "", False)}
+
+
+def _scope(row: Schedule) -> str:
+    return f" ({row.kwargs})" if _arguments(row) else ""
 
 
 def _called(row: Schedule) -> str:

@@ -140,6 +140,9 @@ class Recorder(Watcher):
         if len(self._rows) >= FLUSH:
             self._write()
 
+    def names(self) -> Mapping[str, Any]:
+        return {"run": self.run.pk, "job": self.job.name}
+
     # ---- heartbeat and end ----------------------------------------------------------------
 
     def beat(self) -> None:

@@ -26,6 +26,8 @@ CLOSED = {
     "console.grant",
     "firms.user",
     "jobs.runlock",
+    "monitoring.alert",
+    "monitoring.delivery",
     "subscriptions.paymentorder",
     "subscriptions.plan",
     "subscriptions.subscription",

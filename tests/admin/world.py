@@ -30,6 +30,8 @@ SHARED = {
     "firms.user",
     "jobs.runlock",
     "leasing.jurisdictioncap",
+    "monitoring.alert",
+    "monitoring.delivery",
     "privacy.statutoryperiod",
     "subscriptions.paymentorder",
     "subscriptions.plan",

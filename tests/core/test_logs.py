@@ -1,13 +1,19 @@
 """Logs never repeat the rows that databases quote in their errors."""
 
+import json
 import logging
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 
-from apps.core.logs import DiscreetFormatter
+from apps.core.logs import DiscreetFormatter, DiscreetJsonFormatter
+from apps.core.reports import Report, Subject
 from apps.firms.models import User
-from tests.factories import UserFactory
+from apps.jobs.job import find
+from apps.jobs.models import JobRun
+from apps.jobs.recording import recorded
+from tests.factories import FirmFactory, UserFactory
 
 ADA = "ada.lovelace"
 
@@ -76,3 +82,61 @@ def test_leave_out_the_key_in_an_address() -> None:
 
 def test_leave_ordinary_lines_alone() -> None:
     assert written(None, "12 rows; LINE 1 is fine") == "12 rows; LINE 1 is fine"
+
+
+# ---- for machines -------------------------------------------------------------------------
+
+
+def read(record: logging.LogRecord) -> dict[str, Any]:
+    line = DiscreetJsonFormatter().format(record)
+    assert "\n" not in line
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def make_record(message: str, *args: object, **extra: object) -> logging.LogRecord:
+    return logging.getLogger("apps.x").makeRecord(
+        "apps.x", logging.WARNING, "x.py", 1, message, args, None, extra=extra
+    )
+
+
+def test_are_one_object_a_line_for_machines() -> None:
+    record = make_record("Two\nlines of %s", "Zoë", request="<GET /sign/hush/>")
+    record.created = 1_742_990_400.25
+    assert read(record) == {
+        "at": "2025-03-26T12:00:00.250000+00:00",
+        "level": "WARNING",
+        "logger": "apps.x",
+        "message": "Two\nlines of Zoë",
+    }
+
+
+def test_are_as_discreet_for_machines() -> None:
+    error = ValueError(f"duplicate key\nDETAIL:  Key (note)=(first\nsecond, {ADA}) exists.")
+    record = make_record("GET /sign/hush/ 500")
+    record.exc_info = (type(error), error, None)
+    found = read(record)
+    assert found["message"] == "GET /sign/…/ 500"
+    assert found["error"] == "ValueError: duplicate key\nDETAIL: (left out)"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_name_the_run_the_job_and_the_firm_at_work() -> None:
+    record = make_record("x")
+    firm = FirmFactory()
+    subject = Subject("contacts.contact", "1", "Ada", firm_id=firm.pk)
+    with recorded(find("close_lost_runs"), {}, source=JobRun.Source.COMMAND) as recorder:
+        report = Report()
+        with report.attempt(subject):
+            inside = read(record)
+        between = read(record)
+        single: list[dict[str, Any]] = []
+        report.attempt_each(
+            [subject], lambda items: single.append(read(record)), subject=lambda one: one
+        )
+    known = {"run": recorder.run.pk, "job": "close_lost_runs"}
+    said = {"level": "WARNING", "logger": "apps.x", "message": "x", "at": inside["at"]}
+    assert inside == said | known | {"firm": firm.pk}
+    assert single == [inside]
+    assert between == said | known
+    assert read(record) == said

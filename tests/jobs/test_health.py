@@ -164,6 +164,26 @@ def test_says_when_a_new_schedule_is_never_fired() -> None:
     assert texts() == [f"{JOB} is late: due 2025-03-31 11:10 UTC, it has never succeeded."]
 
 
+@pytest.mark.parametrize(("seconds", "missed"), [(59, False), (60, True), (600, True)])
+def test_says_within_a_minute_that_nothing_has_fired_a_schedule(
+    seconds: int, missed: bool
+) -> None:
+    make_schedule(kwargs="firm_id=3", next_run=NOW - timedelta(seconds=seconds))
+    make_run(12, 10)
+    at = f"{NOW - timedelta(seconds=seconds):%Y-%m-%d %H:%M}"
+    text = (
+        f"{JOB} (firm_id=3) was missed: due {at} UTC, and nothing has started it. "
+        "Is a cluster running?"
+    )
+    assert texts() == ([text] if missed else [])
+
+
+@pytest.mark.parametrize("fields", [{"repeats": 0}, {"kwargs": "dry_run=True"}])
+def test_does_not_miss_what_is_paused_or_only_rehearsed(fields: dict[str, Any]) -> None:
+    make_schedule(next_run=NOW - timedelta(minutes=5), **fields)
+    assert "missed" not in {finding.kind for finding in examine(now=NOW).findings}
+
+
 def test_gives_a_schedule_time_whose_first_run_has_just_failed() -> None:
     make_schedule(name="x")
     make_run(12, 10, "failed")
