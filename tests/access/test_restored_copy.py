@@ -100,7 +100,8 @@ TOUCHES: dict[str, tuple[str, ...]] = {
         (
             *("apply_late_fees", "auto_close_stale_jobs", "calculate_rewards"),
             *("check_compliance_expiry", "check_stale_deals", "cleanup_old_runs"),
-            *("cleanup_old_tasks", "cleanup_webhook_events", "close_lost_runs"),
+            *("cleanup_old_alerts", "cleanup_old_tasks", "close_lost_runs"),
+            "cleanup_webhook_events",
             *("execute_pending_workflows", "expire_signing_links", "generate_monthly_invoices"),
             *("generate_package_invoices", "mark_overdue_invoices"),
             *("refresh_materialized_views", "remind_of_erasure_deadlines"),

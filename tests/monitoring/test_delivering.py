@@ -11,6 +11,7 @@ from django import db
 from django.core import mail
 from pytest_django import Settings
 
+from apps.installations.leaving import trust_this_machine
 from apps.monitoring import channels
 from apps.monitoring.models import Alert, Delivery
 from apps.monitoring.services import deliver
@@ -170,6 +171,21 @@ def test_of_two_at_once_one_sends(hook: Receiver) -> None:
         thread.join()
     assert len(hook.requests) == len({one.headers["webhook-id"] for one in hook.requests}) == 5
     assert not Delivery.objects.exclude(state="sent", attempts=1).exists()
+
+
+@pytest.mark.usefixtures("told", "strange_machine")
+def test_a_restored_copy_alarms_nobody_and_shows_no_life(
+    hook: Receiver, settings: Settings
+) -> None:
+    settings.HEARTBEAT_URL = f"{hook.url}/ping"
+    delivery = make_delivery("webhook")
+    deliver(now=NOW)
+    ping()
+    assert (hook.requests, outcome(delivery)) == ([], ("waiting", 0, ""))
+    trust_this_machine()
+    deliver(now=NOW)
+    ping()
+    assert [request.path for request in hook.requests] == ["/hook", "/ping"]
 
 
 # ---- the heartbeat --------------------------------------------------------------------------

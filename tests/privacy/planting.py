@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+from axes.models import AccessBase
 from django.apps import apps
 from django.db import IntegrityError, models, transaction
 from django.db.models import Model
@@ -75,6 +76,9 @@ class Planter:
         columns = dict(SPECIAL.get(model._meta.label_lower, {}))
         if model is NotificationPreference:
             columns["recipient_key"] = f"user:{self.row(User).pk}"
+        if issubclass(model, AccessBase):  # of whoever is called so
+            columns["username"] = self.row(User).get_username()
+            columns["ip_address"] = "203.0.113.7"
         for number, column in enumerate(model._meta.concrete_fields):
             if column.name not in columns and not _is_made_elsewhere(column):
                 columns[column.name] = self._value(model, column, number)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import F
 
 from apps.core.problems import sentence
+from apps.installations.leaving import is_strange
 from apps.monitoring import channels
 from apps.monitoring.channels import Undelivered
 from apps.monitoring.models import Delivery
@@ -29,8 +30,11 @@ def deliver(*, now: datetime) -> None:
 
     Not to be called inside a transaction. Each is claimed by a conditional update, so of
     several processes one sends it. Who dies in between leaves it due again after five
-    minutes; then it is sent once more with the same id.
+    minutes; then it is sent once more with the same id. From a machine that the database does
+    not know nothing is sent, and nothing is claimed.
     """
+    if is_strange():
+        return
     waiting = Delivery.objects.filter(state=Delivery.State.WAITING, due_at__lte=now)
     for delivery in waiting.order_by("due_at", "pk")[:AT_ONCE]:
         mine = waiting.filter(pk=delivery.pk, due_at=delivery.due_at)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 
+from apps.installations.leaving import is_strange
 from apps.monitoring import channels
 from apps.monitoring.channels import Undelivered
 from apps.monitoring.models import Alert
@@ -20,7 +21,7 @@ def ping() -> None:
     It is well with what somebody has taken on, and with what is merely slow.
     """
     url = settings.HEARTBEAT_URL
-    if not url:
+    if not url or is_strange():  # a copy shows no life in the original's place
         return
     texts = list(Alert.objects.worrying().order_by("opened_at").values_list("text", flat=True))
     more = [f"and {len(texts) - MOST} more"] if len(texts) > MOST else []

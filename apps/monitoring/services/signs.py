@@ -60,7 +60,8 @@ class Sign:
 def of_health(health: Health) -> Iterator[Sign]:
     """Yield what ``apps.jobs.health`` found, in words that quote nobody's arguments."""
     for finding in health.problems:
-        yield _of_finding(finding)
+        if finding.kind != "strange":  # nobody is told from there
+            yield _of_finding(finding)
 
 
 def _of_finding(found: Finding) -> Sign:
