@@ -165,7 +165,7 @@ def usual(took: timedelta | None, of: Usual | None) -> SafeString | str:
         '<rect class="rail" x="0" y="4" width="84" height="2" rx="1"/>'
         '<rect class="usual" x="{}" y="2" width="{}" height="6" rx="3"/>'
         '<rect class="{}" x="{}" y="0" width="3" height="10" rx="1"/></svg>'
-        '<div class="fine">{}</div>',
+        '<div class="fine"><bdi>{}</bdi></div>',
         round(start, 1),
         round(max(of.high.total_seconds() * scale - start, 3), 1),
         "here slow" if took > of.high * 2 else "here",
