@@ -31,6 +31,7 @@ UNASKED = {
     "replay_erasures": "repeats what a journal says after a restore",
     "anonymise_retained_records": "deletes by age",
     "remind_of_erasure_deadlines": "tells of requests, which show their deadline",
+    "cleanup_old_alerts": "deletes by age",
     "cleanup_old_tasks": "deletes by age",
     "cleanup_old_runs": "deletes by age",
     "close_lost_runs": "closes runs, which say so themselves",
