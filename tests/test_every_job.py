@@ -187,7 +187,7 @@ def test_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 # What runs leave behind by being runs (spec A6.1).
 RECORD = {
-    *("jobs_jobrun", "jobs_jobrunitem", "jobs_runlock", "jobs_clustersign"),
+    *("jobs_jobrun", "jobs_jobrunitem", "jobs_jobrunlog", "jobs_runlock", "jobs_clustersign"),
     "discrepancies_reconciliationrun",
 }
 
