@@ -213,6 +213,22 @@ def test_plans_here_and_applies_exactly_that() -> None:
     )
 
 
+def test_says_why_a_thing_was_taken_or_left(ours: Firm) -> None:
+    contact = make.ContactFactory(firm=ours, display_name="Ada Lovelace")
+    run = a_run(NOW - DAY)
+    an_item(run, ours, outcome="failed", detail="the greeter is hoarse",
+            subject_key=str(contact.pk), subject_label="Ada Lovelace")  # fmt: skip
+    said = jobs("why", "ada", "lovelace").splitlines()
+    assert said[:2] == [
+        "contact Ada Lovelace",
+        "greet_contacts failed last time: the greeter is hoarse",
+    ]
+    assert f"run {run.pk}: ✗ the greeter is hoarse" in said[4]
+    told = data("why", "Ada Lovelace")
+    assert [(one["job"], one["last"]["run"]) for one in told["jobs"]] == [(GREET.name, run.pk)]
+    assert jobs("why", "Nobody") == "Nothing is found for “Nobody”.\n"
+
+
 def test_plans_as_json_and_fails_as_the_job_does() -> None:
     contacts("", "raises")
     out = io.StringIO()

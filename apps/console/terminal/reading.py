@@ -18,6 +18,8 @@ from apps.console.items import Filter, Items, walk
 from apps.console.progress import progress_of
 from apps.console.templatetags.console import length
 from apps.console.terminal import words
+from apps.console.why import data as why_data
+from apps.console.why import lines as why_lines
 from apps.core.problems import BadOption
 from apps.firms.services import find_firm
 from apps.jobs.job import Job, find, registry
@@ -282,3 +284,11 @@ def _first(times: list[str]) -> tuple[list[str], int]:
     """Return the first times of a day, and how many there are besides."""
     different = sorted(set(times))
     return different[:SHOWN], max(0, len(different) - SHOWN)
+
+
+# ---- why ------------------------------------------------------------------------------------
+
+
+def explain(typed: str) -> Answer:
+    """What every job last decided about the thing that fits, or the things that do."""
+    return (line for line in why_lines(typed)), lambda: why_data(typed)

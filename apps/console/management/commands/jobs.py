@@ -53,6 +53,10 @@ class Command(RecordedCommand):
         calendar.add_argument(
             "--firm", type=int, default=None, metavar="ID", help="In this firm's zone."
         )
+        why = verb("why", "What every job last decided about a thing, and would decide now.")
+        why.add_argument(
+            "typed", nargs="+", metavar="TEXT", help="A number, a name, an address or an id."
+        )
         diff = verb("diff", "What is new, changed and gone against another run.")
         diff.add_argument("run", type=int, metavar="RUN")
         diff.add_argument(
@@ -112,6 +116,7 @@ class Command(RecordedCommand):
             "calendar": lambda: reading.show_calendar(
                 days=positive("--days", options["days"]), firm_id=options["firm"]
             ),
+            "why": lambda: reading.explain(" ".join(options["typed"])),
             "diff": lambda: reading.show_difference(options["run"], options["other"]),
         }
         acts: dict[str, Callable[[], str]] = {
