@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 
 from apps.firms.models import Firm, User
+from apps.firms.rights import staff_group
 from apps.jobs.models import JobRun
 from sandbox import Sandbox
 from tests import factories as make
@@ -171,7 +172,9 @@ def shop(sandbox: Sandbox, settings: Settings, transactional_db: None) -> Shop:
 @pytest.fixture
 def operator(shop: Shop) -> User:
     """Somebody who may look, preview and approve, and nothing else."""
-    return granted("ada", "preview", "approve")
+    ada = granted("ada", "preview", "approve")
+    ada.groups.add(staff_group())  # who looks for a thing must be let look at it
+    return ada
 
 
 def not_charged_last_night(shop: Shop) -> Any:
@@ -206,8 +209,8 @@ def press_key(page: Page, role: Any, name: str) -> None:
     for _ in range(80):
         page.keyboard.press("Tab")
         if wanted.evaluate("one => one === document.activeElement"):
-            page.keyboard.press("Enter")
-            page.wait_for_load_state()
+            with page.expect_navigation():
+                page.keyboard.press("Enter")
             return
     raise AssertionError(f"{role} {name} is not reached by the keyboard")
 
