@@ -199,7 +199,7 @@ LOGIN_URL = "admin:login"
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # before any password is looked at
-    "django.contrib.auth.backends.ModelBackend",
+    "apps.access.backends.AtOnce",
 ]
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = env.whole("SIGN_IN_ATTEMPTS", 5, least=1)

@@ -127,13 +127,13 @@ def worst_first(alerts: Sequence[Alert]) -> list[Alert]:
 
 
 def url_of(alert: Alert) -> str:
-    """Return where to look: at the run, the schedule, or the runs of the job."""
+    """Return where to look: at the run, the schedule, the job, or the queue."""
     if alert.run_number:
-        path = reverse("admin:jobs_jobrun_change", args=[alert.run_number])
+        path = reverse("console:run", args=[alert.run_number])
     elif alert.schedule_number:
         path = reverse("admin:django_q_schedule_change", args=[alert.schedule_number])
     elif alert.job:
-        path = f"{reverse('admin:jobs_jobrun_changelist')}?of={alert.job}"
+        path = reverse("console:job", args=[alert.job])
     else:
         path = reverse("admin:django_q_ormq_changelist")
     return f"{settings.SITE_URL}{path}"

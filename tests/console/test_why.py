@@ -41,6 +41,11 @@ NOW = datetime(2025, 3, 20, 15, 30, tzinfo=UTC)  # half past eleven in New York
 
 
 @pytest.fixture(autouse=True)
+def own_jobs() -> None:
+    """Here it is the project's jobs that are asked."""
+
+
+@pytest.fixture(autouse=True)
 def _now() -> Any:
     with time_machine.travel(NOW, tick=False):
         create_missing()

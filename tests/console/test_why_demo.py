@@ -13,6 +13,11 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def own_jobs() -> None:
+    """Here it is the project's jobs that are asked."""
+
+
 def page(number: str, firm: str) -> str:
     """What an owner of the firm reads after typing an invoice's number."""
     owner = User.objects.filter(

@@ -25,6 +25,11 @@ SUSPENDED = "The firm is suspended or closed."
 
 
 @pytest.fixture(autouse=True)
+def own_jobs() -> None:
+    """Here it is the project's jobs that are asked."""
+
+
+@pytest.fixture(autouse=True)
 def _now() -> Any:
     with time_machine.travel(NOW, tick=False):
         yield

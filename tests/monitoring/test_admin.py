@@ -72,7 +72,7 @@ def test_shows_what_to_look_at_and_how_it_stands(operator: Client) -> None:
         ("run #7", "open"),
     ]
     links = [link["href"] for link in soup.select(".field-where a")]
-    assert links[3].endswith("/admin/jobs/jobrun/7/change/")
+    assert links[3].endswith("/admin/console/runs/7/")
     for alert in Alert.objects.all():
         page = reverse("admin:monitoring_alert_change", args=[alert.pk])
         assert operator.get(page).status_code == 200

@@ -53,7 +53,7 @@ def test_tells_all_that_one_look_saw_in_one_letter() -> None:
     )
     assert paragraphs[-2] == (
         f"* greet_crowds #{failed.pk}, begun at 2025-03-31 12:27 UTC, failed with 3 of its 3 "
-        f"items.\n  https://nightshift.example/admin/jobs/jobrun/{failed.pk}/change/"
+        f"items.\n  https://nightshift.example/admin/console/runs/{failed.pk}/"
     )
     assert paragraphs[-1] == (
         "You will be told when it is over. Whoever takes one on acknowledges it, and nobody is "
@@ -202,7 +202,7 @@ def test_tells_a_webhook_the_same_in_fields(hook: Receiver) -> None:
                     "times": 1,
                     "opened_at": "2025-03-31T12:30:00+00:00",
                     "recovered_at": None,
-                    "url": f"https://nightshift.example/admin/jobs/jobrun/{run.pk}/change/",
+                    "url": f"https://nightshift.example/admin/console/runs/{run.pk}/",
                 }
             ],
             "reminded": [],

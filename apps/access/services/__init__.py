@@ -8,7 +8,7 @@ from apps.access.services.factors import (
     reset_second_factor,
     turn_second_factor_off,
 )
-from apps.access.services.required import Standing, standing
+from apps.access.services.required import Standing, standing, with_standing
 
 __all__ = [
     "Standing",
@@ -19,4 +19,5 @@ __all__ = [
     "reset_second_factor",
     "standing",
     "turn_second_factor_off",
+    "with_standing",
 ]

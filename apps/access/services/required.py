@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from apps.access.models import Authenticator
 from apps.firms.models import MembershipRole, User
@@ -22,8 +22,16 @@ def standing(*, user: User) -> Standing:
     """Return whether somebody has a second factor, and whether they must have one.
 
     They must where ``REQUIRE_SECOND_FACTOR`` names their kind, or where a firm that they
-    work for asks its people for it. One query.
+    work for asks its people for it. One query, or none for somebody who was loaded with it.
     """
+    if not hasattr(user, "has_factor"):
+        user = with_standing(User.objects.filter(pk=user.pk)).get()
+    has_one, firm_asks = user.has_factor, user.firm_asks_for_factor  # type: ignore[attr-defined]
+    return Standing(has=has_one, must=firm_asks or _platform_asks(user))
+
+
+def with_standing(people: "QuerySet[User]") -> "QuerySet[User]":
+    """Load with people what ``standing`` has to know of them."""
     asked = MembershipRole.objects.filter(
         membership__user=OuterRef("pk"),
         membership__is_active=True,
@@ -31,9 +39,7 @@ def standing(*, user: User) -> Standing:
         firm__settings__require_second_factor=True,
     )
     has = Authenticator.objects.filter(user=OuterRef("pk"), confirmed=True)
-    rows = User.objects.filter(pk=user.pk).values_list(Exists(has), Exists(asked))
-    has_one, firm_asks = rows.get()
-    return Standing(has=has_one, must=firm_asks or _platform_asks(user))
+    return people.annotate(has_factor=Exists(has), firm_asks_for_factor=Exists(asked))
 
 
 def _platform_asks(user: User) -> bool:

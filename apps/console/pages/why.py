@@ -6,6 +6,7 @@ from django.http import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
 
 from apps.console.shell import Asking, page, show
 from apps.console.why import answers, find, headline, only_match, open_thing
@@ -15,6 +16,7 @@ from apps.core.finding import MOST
 TEMPLATE = "console/why.html"
 
 
+@require_safe
 @page
 def why(request: Asking) -> HttpResponseBase:
     """Look for what was typed; with one match, show what the jobs say about it."""
