@@ -1,9 +1,9 @@
 """Measure Nightshift on both databases: ``python -m benchmarks [PART] [--sizes 1000 10000]``.
 
-PART is ``rent`` (if nothing is said), a part of ``money``, ``people`` or ``outside``, one of
-these for all of theirs, or ``all``. What each measures, and against what, is in
-docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak memory
-is its own.
+PART is ``rent`` (if nothing is said), ``console``, a part of ``money``, ``people`` or
+``outside``, one of these for all of theirs, or ``all``. What each measures, and against what,
+is in docs/benchmarks.md. Whatever is measured runs in a process of its own, so that its peak
+memory is its own.
 """
 
 import argparse
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from benchmarks import (
     charges,
+    console,
     deals,
     directory,
     exporting,
@@ -63,7 +64,7 @@ OUTSIDE: dict[str, Part] = {
     "directory": directory,
     "letters": letters,
 }
-PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE}
+PARTS: dict[str, Part] = {"rent": rent, **MONEY, **PEOPLE, **OUTSIDE, "console": console}
 CHOICES = {name: {name: part} for name, part in PARTS.items()} | {
     "money": MONEY,
     "people": PEOPLE,
@@ -82,14 +83,14 @@ def main() -> None:
     parts = CHOICES[options.part]
     if options.sizes and len(parts) > 1:
         parser.error("--sizes mean something else to each part: name one part")
-    console = Console(width=118)
-    console.print(
+    screen = Console(width=118)
+    screen.print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
     for name, part in parts.items():
         figures: list[Figures] = []
         for kind in options.databases:
-            figures += part.measure(kind, options.sizes or part.SIZES[kind], console)
+            figures += part.measure(kind, options.sizes or part.SIZES[kind], screen)
         Path(f"var/bench-{name}.json").write_text(json.dumps(figures, indent=1))
 
 

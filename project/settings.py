@@ -372,7 +372,12 @@ LOGGING: dict[str, Any] = {
             "class": "logging.StreamHandler",
             "formatter": env.choice("LOG_FORMAT", "plain", ("plain", "json")),
         },
-        "run": {"class": "apps.core.logs.WatchHandler", "formatter": "kept"},
+        # Not what is for developers: statements quote rows.
+        "run": {
+            "class": "apps.core.logs.WatchHandler",
+            "formatter": "kept",
+            "level": "INFO",
+        },
         # Acts only in a cluster that a guard has started.
         "death": {"class": "apps.jobs.guard.DeathHandler"},
     },

@@ -92,9 +92,12 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
         copy_file(Path(os.environ[SCHEMA]), Path(name))
 
 
-@pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Ask the guard once, as the database that was just migrated knows this machine."""
+@pytest.fixture(autouse=True)
+def _guard_was_asked(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Let the guard know this machine before a test begins: it asks the database once.
+
+    Doors are tried without a database, too, and no test's queries depend on which came first.
+    """
     with django_db_blocker.unblock():
         assert not leaving.is_strange()
 
