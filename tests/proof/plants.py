@@ -43,7 +43,7 @@ def no_claim_of_cycles() -> None:
         last = today + timedelta(days=days_before)
         return subscriptions.filter(expires_on__gt=today, expires_on__lte=last)
 
-    renewals._due = due
+    renewals.due_for_renewal = due
     renewals._open_orders = lambda rows, clock: {}
 
 

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from apps.integrations.storage import StorageRefused, get_storage
 from apps.integrations.storage.s3 import S3Storage
 from tests.integrations.storage.asking import KEY, PDF, fetch, names, put
+from tests.servers.cluster import FileDatabase
 from tests.servers.s3 import SECRET, S3Server, bucket_at
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -152,9 +153,10 @@ except Problem as problem:
 """
 
 
-def run_with(url: str, **environment: str) -> str:
+def run_with(url: str, database: FileDatabase, **environment: str) -> str:
     """List what a process of its own finds at an address, with only this environment."""
-    basic = {"PATH": os.environ["PATH"], "DATABASE_URL": "sqlite://:memory:"}
+    known = database.environment["DATABASE_URL"]  # one that knows this machine
+    basic = {"PATH": os.environ["PATH"], "DATABASE_URL": known}
     basic |= {"HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
     done = subprocess.run(
         [sys.executable, "manage.py", "shell", "-v", "0", "-c", PROGRAM],
@@ -169,15 +171,14 @@ def run_with(url: str, **environment: str) -> str:
 
 @pytest.mark.slow
 def test_is_opened_with_the_credentials_of_the_environment(
-    storage: S3Storage, s3: S3Server, bucket: str
+    storage: S3Storage, s3: S3Server, bucket: str, file_database: FileDatabase
 ) -> None:
     put(storage)
     url = f"s3://{s3.host}/{bucket}?tls=off"
+    theirs = {"AWS_ACCESS_KEY_ID": "somebody", "AWS_SECRET_ACCESS_KEY": "their secret"}
 
-    said = run_with(url, AWS_ACCESS_KEY_ID="somebody", AWS_SECRET_ACCESS_KEY="their secret")
-
-    assert said == f"['{KEY}']"
-    assert run_with(url) == "There are no credentials for the storage."
+    assert run_with(url, file_database, **theirs) == f"['{KEY}']"
+    assert run_with(url, file_database) == "There are no credentials for the storage."
 
 
 def test_that_does_not_exist_is_no_empty_one(s3: S3Server, settings: Settings) -> None:
