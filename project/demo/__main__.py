@@ -162,7 +162,7 @@ def _say_where(port: int, caught: mail.Caught) -> None:
     from apps.core.demo import PASSWORD
 
     print(
-        f"\nThe console is at http://127.0.0.1:{port}/admin/\n"
+        f"\nThe console is at http://127.0.0.1:{port}/admin/console/\n"
         f"  Sign in as {OPERATOR} (everything) or evergreen-owner (one firm); "
         f"password {PASSWORD}.\n"
         f"  E-mails are caught in {caught.folder}. Schedules go on by themselves.\n"
