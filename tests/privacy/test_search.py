@@ -15,7 +15,7 @@ from django_q.models import OrmQ, Task
 from django_q.signing import SignedPackage
 from pytest_django import Settings
 
-from apps.core.personal import holdings
+from apps.core.personal import holdings, read_text
 from apps.webhooks.models import WebhookEvent
 from tests.factories import WebhookEventFactory
 
@@ -109,6 +109,12 @@ def test_finds_a_string_whatever_its_length_looks_like(length: int) -> None:
     row = OrmQ.objects.create(key="a", payload=SignedPackage.dumps({"args": (said,)}))
     task("goes", result=said)
     assert (keys(OrmQ), keys(Task)) == ([row.pk], ["goes"])
+
+
+def test_reads_what_only_looks_like_a_pickle_as_it_is() -> None:
+    """``S`` would begin a quoted string in one, whose escapes Python warns of."""
+    assert read_text(b"S'\\\xc2\xb9'\n" + NAME.encode()) == f"S'\\¹'\n{NAME}"
+    assert read_text(b"\x80\x04 is cut off " + NAME.encode()).endswith(NAME)
 
 
 def test_finds_packages_that_a_former_key_signed_and_some_that_nobody_did() -> None:
