@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(trans
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder to leave pictures in
 # The admin's links fade from one colour into the other.
-ALL_FADED = "Promise.all(document.getAnimations().map(each => each.finished))"
+ALL_FADED = "Promise.allSettled(document.getAnimations().map(each => each.finished))"
 FIRST_LOAD = 120_000  # bytes over the wire
 
 
