@@ -8,14 +8,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.console.models import Verb
-from apps.console.rights import Rights
+from apps.console.rights import FIRMS, Rights
 from apps.core import days
 from apps.core.problems import BadOption
 from apps.firms.models import Firm
 from apps.jobs.interventions import REASON
 from apps.jobs.job import Job, Literal, Option
-
-FIRMS = 200  # so many are offered in a list; more are named by their number or slug
 
 # What a job refuses when it runs, refused already at the field, in the same words.
 _CHECKS: Mapping[str, Callable[[str, Option], object]] = {

@@ -18,27 +18,17 @@ from django.db.models.functions import TruncDay, TruncHour
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from apps.console.signs import TONES
 from apps.core import days
 from apps.jobs.job import Job
 from apps.jobs.models import JobPause, JobRun
-from apps.jobs.timetable import Missed, Timing
+from apps.jobs.timetable import YEAR, Missed, Timing
 
 WIDTH = 960  # of the picture, in pixels
 TICK = 4  # the width of a mark for a moment
 TOO_MANY = 500  # times in the future that are counted for one mark
 
 State = JobRun.State
-TONES = {
-    State.DONE: "good",
-    State.QUEUED: "going",
-    State.RUNNING: "going",
-    State.CANCELLED: "warn",
-    State.INTERRUPTED: "warn",
-    State.BUSY: "quiet",
-    State.DUPLICATE: "quiet",
-    State.PAUSED: "quiet",
-    **dict.fromkeys(JobRun.TROUBLED, "bad"),
-}
 WORST_FIRST = ("bad", "warn", "going", "good", "quiet")
 
 
@@ -299,7 +289,7 @@ def _draw_future(
     edges = _edges(span)
     cells: Counter[int] = Counter()
     for timing in timings:
-        for number, at in enumerate(timing.times(max(now, span.start), days_ahead(now))):
+        for number, at in enumerate(timing.times(max(now, span.start), now + YEAR)):
             if any(pause.touches(at, at) for pause in lane.pauses):
                 continue
             if lane.next_at is None or at < lane.next_at:
@@ -314,11 +304,6 @@ def _draw_future(
         text = ngettext("%(at)s: due once", "%(at)s: due %(n)d times", count)
         words = text % {"at": _local(edges[number], span), "n": count}
         lane.marks.append(_cell(span, edges, number, "future", words, after=now))
-
-
-def days_ahead(now: datetime) -> datetime:
-    """Return until when the next time of a job is looked for: a year and a day."""
-    return now + timedelta(days=367)
 
 
 def _edges(span: Span) -> list[datetime]:

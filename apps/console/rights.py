@@ -18,7 +18,9 @@ from apps.firms.services import find_firm, find_tenant
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobRun, JobRunItem
 
-__all__ = ["Rights", "Verb", "firm_of"]
+__all__ = ["FIRMS", "Rights", "Verb", "firm_of"]
+
+FIRMS = 200  # so many are offered in a list; more are named by their slug or number
 
 
 class Rights:

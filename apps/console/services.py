@@ -46,20 +46,19 @@ def start(job: Job, arguments: Mapping[str, Literal], *, caller: Caller) -> JobR
     Raises ``BadOption`` for arguments that the job does not take and for a firm that does not
     exist, ``PermissionDenied`` without the right to run (or preview) that job for that firm.
     """
-    may_start(job, arguments, caller=caller)
-    bound = job.bind(arguments)
-    verb = Verb.PREVIEW if bound.get("dry_run") else Verb.RUN
+    verb = may_start(job, arguments, caller=caller)
     with transaction.atomic():
-        run = interventions.start(job, bound, by=caller.user)
-        _note(f"job_{verb}", run, caller, job=job.name, arguments=bound)
+        run = interventions.start(job, arguments, by=caller.user)
+        _note(f"job_{verb}", run, caller, job=job.name, arguments=run.arguments)
     return run
 
 
-def may_start(job: Job, arguments: Mapping[str, Literal], *, caller: Caller) -> None:
-    """Raise whatever ``start`` would raise for these arguments, and start nothing."""
+def may_start(job: Job, arguments: Mapping[str, Literal], *, caller: Caller) -> Verb:
+    """Return which verb ``start`` would be, or raise what it would raise; start nothing."""
     bound = job.bind(arguments)
     verb = Verb.PREVIEW if bound.get("dry_run") else Verb.RUN
     caller.demand(verb, job.name, firm_of(bound))
+    return verb
 
 
 def apply(preview: JobRun, *, caller: Caller) -> JobRun:

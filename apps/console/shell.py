@@ -64,10 +64,9 @@ def page(view: "Page[P]") -> Callable[..., HttpResponseBase]:
 def show(
     request: Asking, template: str, *, title: str, status: int = 200, **context: Any
 ) -> TemplateResponse:
-    """Answer with a page in the admin's frame, or with what htmx asked of it.
+    """Answer with a page in the admin's frame.
 
-    htmx asks for an element by its ``id``: a template that is included as
-    ``<template>_<id>.html`` is sent alone then.
+    With ``part``, the name of a template, htmx is sent that one alone: a live part of the page.
     """
     if (part := context.pop("part", "")) and request.htmx:
         return TemplateResponse(request, part, {"rights": request.rights, **context})
@@ -91,14 +90,15 @@ def press(
     request: Asking,
     act: Callable[[], str],
     *,
-    back: str,
+    back: str | Callable[[], str],
 ) -> HttpResponse:
     """Carry out one verb, say its sentence (or why not) on the page that comes next.
 
-    ``act`` returns the sentence; what it raises as ``Problem`` is the other one.
+    ``act`` returns the sentence; what it raises as ``Problem`` is the other one. Where to go
+    then may hang on what came of it.
     """
     try:
         messages.success(request, act())
     except Problem as problem:
         messages.error(request, str(problem))
-    return redirect(back)
+    return redirect(back() if callable(back) else back)

@@ -69,3 +69,11 @@ def batched(things: Iterable[T], size: int = SIZE) -> Iterator[Sequence[T]]:
     iterator = iter(things)
     while batch := list(islice(iterator, size)):
         yield batch
+
+
+def all_of(branches: "Sequence[QuerySet[Any, Any]]") -> list[Any]:
+    """Return the rows of several queries for the same columns, in one statement."""
+    if not branches:
+        return []
+    first, *others = branches
+    return list(first.union(*others, all=True) if others else first)

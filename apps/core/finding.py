@@ -25,6 +25,8 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Concat
 
+from apps.core.batches import all_of
+
 MOST = 20  # results that are shown; who sees more types more
 OF_EACH = 10  # related things of a kind
 SHORTEST = 2  # letters
@@ -136,7 +138,7 @@ def search(
     order = {finder.kind: place for place, finder in enumerate(finders())}
     found = [
         Found(kind, key, label, bool(exact), firm=firm)
-        for kind, key, label, exact, firm in _union(parts)
+        for kind, key, label, exact, firm in all_of(parts)
     ]
     found.sort(key=lambda one: (not one.exact, order[one.kind], one.label, one.firm))
     return found[: MOST + 1]
@@ -156,7 +158,7 @@ def related(row: Model, *, firms: "QuerySet[Any] | None") -> list[Found]:
     names = ("found_kind", "found_key", "found_label", "found_part", "found_told")
     return [
         Found(kind, key, label, part=part, told=bool(told))
-        for kind, key, label, part, told in _union([part.values_list(*names) for part in parts])
+        for kind, key, label, part, told in all_of([part.values_list(*names) for part in parts])
     ]
 
 
@@ -203,10 +205,3 @@ def _columns(rows: "QuerySet[Any]", label: Words) -> "QuerySet[Any]":
         found_label=words(label),
     )
     return columns
-
-
-def _union(parts: "Sequence[QuerySet[Any, Any]]") -> "list[Any]":
-    if not parts:
-        return []
-    first, *others = parts
-    return list(first.union(*others, all=True) if others else first)

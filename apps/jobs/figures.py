@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Min, Subquery, Sum
+from django.db.models import Count, Max, Min, QuerySet, Subquery, Sum
 from django_q.models import OrmQ
 from django_q.status import Stat
 
 from apps.core.reports import Outcome
-from apps.jobs.job import registry
+from apps.jobs.job import Job, registry
 from apps.jobs.models import ClusterSign, JobRun
 
 DAY = timedelta(days=1)
@@ -84,24 +84,21 @@ def lately(*, now: datetime) -> list[Lately]:
 
 def last_ended() -> dict[str, JobRun]:
     """Return the newest real run of each job that has ended."""
-    return _newest(ended_at__isnull=False)
+    return newest_runs(registry(), among=JobRun.objects.real().filter(ended_at__isnull=False))
 
 
 def last_successes() -> dict[str, JobRun]:
     """Return the newest real run of each job that did all it had to."""
-    return _newest(state=JobRun.State.DONE)
+    return newest_runs(registry(), among=JobRun.objects.real().successful())
 
 
-def _newest(**which: object) -> dict[str, JobRun]:
-    """Ask the index of each job's history for its first row, all in one statement."""
-    firsts: Iterable[Subquery] = (
-        Subquery(
-            JobRun.objects.of(job.name)
-            .real()
-            .filter(**which)
-            .order_by("-started_at")
-            .values("pk")[:1]
-        )
-        for job in registry()
-    )
-    return {run.job: run for run in JobRun.objects.filter(pk__in=list(firsts))}
+def newest_runs(jobs: Iterable[Job], *, among: "QuerySet[JobRun]") -> dict[str, JobRun]:
+    """Return the newest of some runs of each job, by its name.
+
+    The index of each job's history is asked for its first row, all in one statement.
+    """
+    firsts: list[Any] = [
+        Subquery(among.filter(job=job.name).order_by("-started_at").values("pk")[:1])
+        for job in jobs
+    ]
+    return {run.job: run for run in JobRun.objects.filter(pk__in=firsts)}

@@ -213,8 +213,8 @@ def _missed(
         if one.row.pk in said or due is None or due > now - UNFIRED:
             continue
         text = (
-            f"{one.job}{_scope(one.row)} was missed: due {_written(due)}, and nothing has "
-            "started it. Is a cluster running?"
+            f"{one.job}{_scope(one.row)} was due {_written(due)}, and nothing has started it. "
+            "Is a cluster running?"
         )
         missed = Finding("missed", one.job, text, schedule=one.row.pk, since=due)
         findings[one.job].append(missed)

@@ -56,8 +56,6 @@ def apply(preview: JobRun, *, by: AbstractBaseUser | None) -> JobRun:
     with transaction.atomic():
         preview = JobRun.objects.select_for_update().get(pk=preview.pk)
         job, arguments = to_apply(preview)
-        if open_one := preview.applications.under_way().first():
-            raise BadOption(f"Run {preview.pk} is being applied already (run {open_one.pk}).")
         return start(job, arguments, by=by, preview=preview)
 
 

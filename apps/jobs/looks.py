@@ -1,9 +1,9 @@
 """When a job looks at a firm's things again: its schedules, its local hours, its pause."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from django.db.models import F, OuterRef, Subquery, TextField, Value
@@ -12,12 +12,9 @@ from django.utils.translation import gettext as _
 from django_q.models import Schedule
 
 from apps.core.days import Clock, zone
-from apps.core.problems import BadOption
 from apps.jobs.job import Job
 from apps.jobs.models import JobPause
-from apps.jobs.schedules import arguments_of, job_of, next_times
-
-AHEAD = 24 * 8  # times of a schedule; an hourly one that is let in on one weekday fits
+from apps.jobs.timetable import Timing, next_acting, timings
 
 
 @dataclass(frozen=True)
@@ -61,56 +58,29 @@ def next_looks(
         .annotate(func=Cast(OuterRef("func"), TextField()))
         .filter(func__endswith=Concat(Value("."), F("job")))
     )
-    rows = Schedule.objects.exclude(repeats=0).annotate(
+    rows = Schedule.objects.annotate(
         pause=Subquery(pauses.values("reason")[:1]),
         rests_until=Subquery(pauses.values("until")[:1]),
     )
-    by_job: dict[str, list[Look]] = {job.name: [] for job in jobs}
-    for row in rows:
-        job = job_of(row.func or "")
-        if job is not None and job.name in by_job:
-            by_job[job.name] += _looks(row, (firm_id, slug), zone_name, clock)
-    return {name: _first(looks) for name, looks in by_job.items()}
+    own: dict[str, list[Timing]] = defaultdict(list)
+    for timing in timings(rows.order_by("pk")):
+        if timing.reaches(firm_id, slug):
+            own[timing.job.name].append(timing)
+    return {job.name: _look(own[job.name], zone_name, now=clock.now) for job in jobs}
 
 
-def _first(looks: Sequence[Look]) -> Look:
-    planned = [(one.at, place, one) for place, one in enumerate(looks) if one.at]
-    return min(planned)[2] if planned else next(iter(looks), Look())
+def _look(own: Sequence[Timing], zone_name: str, *, now: datetime) -> Look:
+    """Return the first look of some schedules of one job."""
+    if not own:
+        return Look()
+    row = own[0].row  # a pause is the job's, and so the same of each
+    if row.pause and row.rests_until is None:
+        return _planned(own[0], None)
+    found = next_acting(own, zone_name, after=row.rests_until or now)
+    return _planned(found[1], found[0]) if found else Look()
 
 
-def _looks(
-    row: Any, firm: tuple[int | None, str], zone_name: str, clock: Clock
-) -> Iterator[Look]:
-    """Yield when a schedule's row makes its job look at a firm, if it does."""
-    try:
-        arguments = arguments_of(row)
-    except BadOption:
-        return
-    firm_id, slug = firm
-    elsewhere = firm_id is not None and (
-        arguments.get("firm_id") not in {None, firm_id}
-        or arguments.get("tenant") not in {None, slug}
-    )
-    if elsewhere or arguments.get("dry_run"):
-        return
-    at, weekdays = str(arguments.get("at", "")), str(arguments.get("weekdays", ""))
-    gate = " ".join(word for word in (at, weekdays) if word)
-    rests = bool(row.pause)
-    start = clock.now
-    if rests:
-        if row.rests_until is None:
-            yield Look(None, gate, row.pause, None, arguments)
-            return
-        start = row.rests_until
-    for time in islice(_times(row, start), AHEAD):
-        if Clock(time).open_at(zone_name, at=at, weekdays=weekdays):
-            yield Look(time, gate, row.pause or "", row.rests_until, arguments)
-            return
-
-
-def _times(row: Any, start: datetime) -> Iterator[datetime]:
-    """Yield the times of a schedule's row from a moment on."""
-    if row.schedule_type == Schedule.CRON:
-        yield from next_times(row.cron, count=AHEAD, after=start)
-    elif row.next_run:
-        yield max(row.next_run, start)
+def _planned(timing: Timing, at: datetime | None) -> Look:
+    gate = " ".join(filter(None, timing.gate))
+    row = timing.row
+    return Look(at, gate, row.pause or "", row.rests_until, timing.arguments)

@@ -114,8 +114,11 @@ def to_apply(preview: JobRun) -> tuple[Job, dict[str, Literal]]:
         raise BadOption(f"Run {preview.pk} is older than {days} days and cannot be applied.")
     if as_of := arguments.get("as_of"):
         raise BadOption(f"Run {preview.pk} looked at {as_of} and cannot be applied.")
-    if applied := preview.applications.successful().first():
-        raise BadOption(f"Run {preview.pk} has been applied already (run {applied.pk}).")
+    for other in preview.applications.order_by("pk"):
+        if other.state == JobRun.State.DONE:
+            raise BadOption(f"Run {preview.pk} has been applied already (run {other.pk}).")
+        if other.state in JobRun.UNDER_WAY:
+            raise BadOption(f"Run {preview.pk} is being applied already (run {other.pk}).")
     job = find(preview.job)
     return job, job.bind(arguments)
 

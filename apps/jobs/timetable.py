@@ -34,12 +34,16 @@ from django.db.models import (
 from django.db.models.functions import Cast, Lead
 from django_q.models import Schedule
 
+from apps.core.batches import all_of
+from apps.core.days import Clock
 from apps.core.problems import BadOption
 from apps.jobs.job import Job, registry
 from apps.jobs.models import JobPause, JobRun
 from apps.jobs.schedules import arguments_of, broken_rules, cron_in_words, job_of, paths_of
 
 HOUR = timedelta(hours=1)
+YEAR = timedelta(days=367)  # and a day: so far ahead a next time is looked for
+OPENS = timedelta(days=9)  # a gate of one weekday opens within a week
 FAR = datetime.max.replace(tzinfo=UTC)
 SETTLES = timedelta(minutes=5)  # what was due so shortly ago may still be about to begin
 JITTER = timedelta(minutes=1)  # the scheduler looks twice a minute
@@ -105,6 +109,21 @@ class Timing:
     @property
     def is_cron(self) -> bool:
         return bool(self.row.schedule_type == Schedule.CRON)
+
+    @property
+    def gate(self) -> tuple[str, str]:
+        """From which local time of day, and on which local weekdays, its job acts."""
+        given = self.arguments
+        return str(given.get("at") or ""), str(given.get("weekdays") or "")
+
+    def reaches(self, firm_id: int | None, slug: str) -> bool:
+        """Tell whether it makes its job act for a firm; without one, for anybody at all."""
+        given = self.arguments
+        if given.get("dry_run"):
+            return False
+        tenant = given.get("tenant")  # of some jobs a renter's number
+        of_slug = not isinstance(tenant, str) or tenant == slug
+        return firm_id is None or (given.get("firm_id") in {None, firm_id} and of_slug)
 
     def times(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Yield when it is due between two times, in UTC."""
@@ -189,6 +208,36 @@ def timings(rows: Iterable[Schedule] | None = None) -> list[Timing]:
         if job is not None and row.repeats != 0 and not broken_rules(row):
             found[job.name].append(Timing(job, row))
     return [timing for job in registry() for timing in found[job.name]]
+
+
+def next_due(
+    own: Iterable[Timing], pause: JobPause | None, *, after: datetime
+) -> datetime | None:
+    """Return when some schedules start their job next; nothing while it rests for good."""
+    if pause:
+        if pause.ended_at is None:
+            return None
+        after = pause.ended_at
+    firsts = (next(timing.times(after, after + YEAR), None) for timing in own)
+    return min(filter(None, firsts), default=None)
+
+
+def next_acting(
+    own: Iterable[Timing], zone_name: str, *, after: datetime
+) -> tuple[datetime, Timing] | None:
+    """Return when one of some schedules next finds its local-time gate open in a zone."""
+    firsts: list[tuple[datetime, int, Timing]] = []
+    for place, timing in enumerate(own):
+        at, weekdays = timing.gate
+        until = after + (OPENS if at or weekdays else YEAR)
+        dues = timing.times(after, until)
+        opens = (d for d in dues if Clock(d).open_at(zone_name, at=at, weekdays=weekdays))
+        if (due := next(opens, None)) is not None:
+            firsts.append((due, place, timing))
+    if not firsts:
+        return None
+    due, _, timing = min(firsts)
+    return due, timing
 
 
 def missed(
@@ -286,11 +335,6 @@ def _silences(
     return silences
 
 
-def _union(branches: "Sequence[QuerySet[Any, Any]]") -> "QuerySet[Any, Any]":
-    first, *others = branches
-    return first.union(*others, all=True) if others else first
-
-
 # ---- how long runs take ---------------------------------------------------------------------
 
 
@@ -303,8 +347,11 @@ class Usual:
     high: timedelta
 
 
-def usual_lengths(jobs: Collection[str]) -> dict[str, Usual]:
-    """Return how long each of some jobs usually takes, by its last thirty real runs."""
+def usual_lengths(jobs: Collection[str], *, before: datetime | None = None) -> dict[str, Usual]:
+    """Return how long each of some jobs usually takes, by its last thirty real runs.
+
+    Those that began before a time, if one is named; too few say nothing.
+    """
     branches = []
     for name in sorted(jobs):
         ended = (
@@ -312,13 +359,13 @@ def usual_lengths(jobs: Collection[str]) -> dict[str, Usual]:
             .real()
             .filter(state__in=[JobRun.State.DONE, JobRun.State.PARTIAL], ended_at__isnull=False)
         )
+        if before is not None:
+            ended = ended.filter(started_at__lt=before)
         newest = ended.order_by("-started_at").values("pk")[:MEASURED]
         chosen = JobRun.objects.filter(pk__in=newest)
         branches.append(chosen.values_list("job", "started_at", "ended_at"))
-    if not branches:
-        return {}
     lengths: dict[str, list[float]] = defaultdict(list)
-    for job, started_at, ended_at in _union(branches):
+    for job, started_at, ended_at in all_of(branches):
         lengths[job].append((ended_at - started_at).total_seconds())
     return {job: _usual(took) for job, took in lengths.items() if len(took) >= FEWEST}
 

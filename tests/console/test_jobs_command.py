@@ -61,7 +61,7 @@ def test_lists_jobs_with_their_times_their_last_run_and_their_pause() -> None:
         "greet_crowds",
         "    by hand only",
         "    next: –   last: never",
-        "    ⏸ greet_crowds is paused: Bank holiday",
+        "    ‖ greet_crowds is paused: Bank holiday",
     ]
     assert [job["next_at"] for job in data("list")["jobs"]] == [
         *("2025-03-31 13:10 UTC", None, None),

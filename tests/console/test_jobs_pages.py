@@ -10,11 +10,10 @@ from django.test import Client
 from django_q.models import OrmQ
 
 from apps.audit.models import AuditEvent
-from apps.console.pages.job import docstring, next_acting
+from apps.console.pages.job import docstring
 from apps.firms.models import Firm, User
 from apps.jobs.job import Job
 from apps.jobs.models import JobPause, JobRun
-from apps.jobs.timetable import Timing
 from tests.console.world import (
     CROWDS,
     JOB,
@@ -29,7 +28,6 @@ from tests.console.world import (
     text_of,
 )
 from tests.factories import FirmFactory
-from tests.jobs.work import GREET
 
 pytestmark = pytest.mark.django_db
 
@@ -146,32 +144,6 @@ def test_finds_a_firm_and_goes_on_after_twenty(root: Client) -> None:
         for numbers in (range(20), range(20, 25), range(10, 20))
     ]
     assert "No such firm." in text_of(root.get(f"{PAGE}?firm=cedar"))
-
-
-@pytest.mark.parametrize(
-    ("gates", "zone", "expected"),
-    [
-        ({}, "UTC", "31 13:10"),
-        ({"at": "09:00"}, "UTC", "31 13:10"),  # it is open already
-        ({"at": "09:00"}, "America/New_York", "31 13:10"),  # 9:10 there
-        ({"at": "15:00"}, "UTC", "31 15:10"),
-        ({"at": "09:00"}, "Asia/Kolkata", "31 13:10"),  # 18:40 there
-        ({"at": "06:00"}, "Pacific/Auckland", "31 17:10"),  # 6:10 on the 1st
-        ({"weekdays": "thu"}, "UTC", "03 00:10"),
-        ({"weekdays": "mon", "at": "23:30"}, "UTC", "07 23:30"),
-    ],
-)
-def test_the_next_time_waits_for_the_local_gate(
-    gates: dict[str, str], zone: str, expected: str
-) -> None:
-    cron = "30 * * * *" if gates.get("at") == "23:30" else "10 * * * *"
-    after = NOW + timedelta(days=0 if cron.startswith("10") else 1)
-    row = a_schedule(cron)
-    timing = Timing(GREET, row)
-    timing.__dict__["arguments"] = gates
-    found = next_acting([timing], zone, None, after=after)
-    assert found is not None
-    assert f"{found:%d %H:%M}" == expected
 
 
 def test_a_pause_moves_the_next_time(root: Client, alder: Firm) -> None:

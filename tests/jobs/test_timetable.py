@@ -12,8 +12,17 @@ from django_q.models import Schedule
 from pytest_django import Settings
 
 from apps.jobs.models import JobPause
-from apps.jobs.timetable import missed, schedules, timings, usual_lengths
+from apps.jobs.schedules import written
+from apps.jobs.timetable import (
+    Timing,
+    missed,
+    next_acting,
+    schedules,
+    timings,
+    usual_lengths,
+)
 from tests.console.world import JOB, NOW, a_run, a_schedule, superuser
+from tests.jobs.work import GREET
 
 pytestmark = pytest.mark.django_db
 
@@ -182,3 +191,51 @@ def test_the_usual_length_is_that_of_the_last_thirty_real_runs() -> None:
         27.1,
     ]
     assert usual_lengths([]) == {}
+
+
+# ---- for whom, and when there -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("gates", "zone", "expected"),
+    [
+        ({}, "UTC", "31 13:10"),
+        ({"at": "09:00"}, "UTC", "31 13:10"),  # it is open already
+        ({"at": "09:00"}, "America/New_York", "31 13:10"),  # 9:10 there
+        ({"at": "15:00"}, "UTC", "31 15:10"),
+        ({"at": "09:00"}, "Asia/Kolkata", "31 13:10"),  # 18:40 there
+        ({"at": "06:00"}, "Pacific/Auckland", "31 17:10"),  # 6:10 on the 1st
+        ({"weekdays": "thu"}, "UTC", "03 00:10"),
+        ({"weekdays": "mon", "at": "23:30"}, "UTC", "07 23:30"),
+    ],
+)
+def test_the_next_time_waits_for_the_local_gate(
+    gates: dict[str, str], zone: str, expected: str
+) -> None:
+    cron = "30 * * * *" if gates.get("at") == "23:30" else "10 * * * *"
+    after = NOW + timedelta(days=0 if cron.startswith("10") else 1)
+    row = Schedule(schedule_type=Schedule.CRON, cron=cron, kwargs=written(gates))
+    found = next_acting([Timing(GREET, row)], zone, after=after)
+    assert found is not None
+    assert f"{found[0]:%d %H:%M}" == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "firm", "reaches"),
+    [
+        ({}, (3, "alder"), True),
+        ({}, (None, ""), True),
+        ({"firm_id": 3}, (3, "alder"), True),
+        ({"firm_id": 4}, (3, "alder"), False),
+        ({"firm_id": 4}, (None, ""), True),  # for somebody
+        ({"tenant": "alder"}, (3, "alder"), True),
+        ({"tenant": "birch"}, (3, "alder"), False),
+        ({"tenant": 7}, (3, "alder"), True),  # a renter's number
+        ({"dry_run": True}, (3, "alder"), False),
+    ],
+)
+def test_a_schedule_reaches_whom_its_arguments_name(
+    given: dict[str, Any], firm: tuple[int | None, str], reaches: bool
+) -> None:
+    row = Schedule(schedule_type=Schedule.CRON, cron="10 * * * *", kwargs=written(given))
+    assert Timing(GREET, row).reaches(*firm) is reaches

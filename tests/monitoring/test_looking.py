@@ -129,7 +129,7 @@ def test_the_command_says_what_is_missed(capsys: pytest.CaptureFixture[str]) -> 
         {
             "kind": "missed",
             "job": JOB,
-            "text": "greet_contacts (firm_id=3) was missed: due 2025-03-31 12:29 UTC, and "
+            "text": "greet_contacts (firm_id=3) was due 2025-03-31 12:29 UTC, and "
             "nothing has started it. Is a cluster running?",
             "alarming": True,
         }

@@ -27,7 +27,7 @@ def confirm(request: Asking, pk: int) -> HttpResponseBase:
     """Ask for what confirms that a preview is to be applied, beside its totals."""
     preview = find_run(request, pk)
     request.rights.demand_on(Verb.APPROVE, preview)
-    if why_not_applied(request, preview, list(preview.applications.under_way())):
+    if why_not_applied(request, preview):
         return redirect(address_of(preview))  # which says why
     asked, usual = confirmation_of(preview)
     return show(

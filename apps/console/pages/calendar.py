@@ -9,11 +9,11 @@ from django.http import HttpResponseBase
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from apps.console.lanes import WIDTH, Span, draw, tallies
 from apps.console.models import Verb
-from apps.console.pages.today import FIRMS
+from apps.console.rights import FIRMS
 from apps.console.shell import Asking, page, show
 from apps.core import days
 from apps.firms.models import Firm
@@ -59,8 +59,8 @@ class Looking(forms.Form):
     )
 
 
-@require_GET
 @page
+@require_safe
 def calendar(request: Asking) -> HttpResponseBase:
     """Show what ran, was missed and is to come."""
     rights, now = request.rights, timezone.now()

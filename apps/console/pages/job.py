@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,26 +16,24 @@ from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from apps.console import services
 from apps.console.forms import PauseForm, StartForm, first_firm_option
-from apps.console.lanes import TONES
 from apps.console.models import Verb
-from apps.console.pages.jobs import gate_in_words, next_time
+from apps.console.pages.jobs import gate_in_words
 from apps.console.rights import Rights
 from apps.console.shell import Asking, page, press, show
+from apps.console.signs import TONES
 from apps.core import days
-from apps.core.days import Clock
 from apps.core.problems import BadOption
 from apps.firms.models import Firm
 from apps.jobs.job import Job, find
 from apps.jobs.models import JobPause, JobRun
-from apps.jobs.timetable import Timing, timings
+from apps.jobs.timetable import Timing, next_acting, next_due, timings
 
 RUNS = 60  # in the picture
 FIRMS = 20  # whose next time is shown at once
-AHEAD = timedelta(days=9)  # a gate of one weekday opens within a week
 BAR, GAP, TALL = 10, 4, 80  # pixels
 
 
@@ -75,8 +73,8 @@ class Powers:
 # ---- the page -------------------------------------------------------------------------------
 
 
-@require_GET
 @page
+@require_safe
 def job(request: Asking, name: str) -> HttpResponseBase:
     """Show one job."""
     return _show(request, _job(request, name))
@@ -120,7 +118,7 @@ def _show(
         schedules=[(t, t.in_words, gate_in_words(t), _admin_page(t, rights)) for t in own],
         pause=held,
         pause_seen=held if rights.may(Verb.VIEW, job.name) else None,
-        next_at=next_time(own, held, after=now),
+        next_at=next_due(own, held, after=now),
         firms=_next_times(request, own, held, now=now),
         bars=bars(newest[::-1]),
         runs=newest,
@@ -197,51 +195,24 @@ def _next_times(
     if len(found) > FIRMS:
         last = found[FIRMS - 1]
         more = "?" + urlencode({"firm": sought, "after": f"{last.name}~{last.pk}"})
+    begins = held.ended_at if held else now
     known: dict[tuple[Any, ...], datetime | None] = {}
     rows = []
     for firm in found[:FIRMS]:
-        for_firm = [timing for timing in own if _covers(timing, firm)]
+        for_firm = [timing for timing in own if timing.reaches(firm.pk, firm.slug)]
         which = (firm.timezone, *(timing.row.pk for timing in for_firm))
         if which not in known:
-            known[which] = next_acting(for_firm, firm.timezone, held, after=now)
+            acts = begins and next_acting(for_firm, firm.timezone, after=begins)
+            known[which] = acts[0] if acts else None
         rows.append(NextTime(firm, days.zone(firm.timezone), known[which]))
     return {"rows": rows, "sought": sought, "more": more, "begun": key.isdigit()}
-
-
-def _covers(timing: Timing, firm: Firm) -> bool:
-    """Tell whether a schedule serves a firm: it may name another one."""
-    given = timing.arguments
-    if given.get("dry_run"):
-        return False
-    tenant = given.get("tenant")
-    of_slug = not isinstance(tenant, str) or tenant == firm.slug
-    return given.get("firm_id") in {None, firm.pk} and of_slug
-
-
-def next_acting(
-    own: Sequence[Timing], zone_name: str, held: JobPause | None, *, after: datetime
-) -> datetime | None:
-    """Return when a job is started next with its local-time gate open in a zone."""
-    if held:
-        if held.ended_at is None:
-            return None
-        after = held.ended_at
-    firsts = []
-    for timing in own:
-        at, weekdays = timing.arguments.get("at", ""), timing.arguments.get("weekdays", "")
-        ahead = AHEAD if at or weekdays else timedelta(days=367)
-        for due in timing.times(after, after + ahead):
-            if Clock(now=due).open_at(zone_name, at=at, weekdays=weekdays):
-                firsts.append(due)
-                break
-    return min(firsts, default=None)
 
 
 # ---- verbs ----------------------------------------------------------------------------------
 
 
-@require_POST
 @page
+@require_POST
 def start(request: Asking, name: str) -> HttpResponseBase:
     """Start a preview, or a run; before one that cannot be taken back, ask."""
     job = _job(request, name)
@@ -291,8 +262,8 @@ def _ask(request: Asking, job: Job, form: StartForm) -> HttpResponse:
     )
 
 
-@require_POST
 @page
+@require_POST
 def pause(request: Asking, name: str) -> HttpResponseBase:
     """Let the job's schedules rest."""
     job = _job(request, name)
@@ -307,8 +278,8 @@ def pause(request: Asking, name: str) -> HttpResponseBase:
     return press(request, lambda: f"{made}.", back=reverse("console:job", args=[name]))
 
 
-@require_POST
 @page
+@require_POST
 def resume(request: Asking, name: str) -> HttpResponseBase:
     """Let the job's schedules start it again."""
     job = _job(request, name)

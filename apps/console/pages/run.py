@@ -22,7 +22,7 @@ from apps.console.models import Verb
 from apps.console.progress import progress_of
 from apps.console.reasons import explain, reason_in_words
 from apps.console.shell import Asking, page, press, show
-from apps.console.templatetags.console import OUTCOMES
+from apps.console.signs import OUTCOMES
 from apps.console.things import Things, kind_in_words
 from apps.console.usual import Usual, usual_of
 from apps.core.problems import BadOption
@@ -174,10 +174,7 @@ def press_for_run(
         made.append(make())
         return said % {"run": made[0].pk}
 
-    answer = press(request, act, back=back)
-    if made:
-        answer["Location"] = address_of(made[0])
-    return answer
+    return press(request, act, back=lambda: address_of(made[0]) if made else back)
 
 
 def rows_of(request: Asking, run: JobRun, found: Page) -> list[dict[str, Any]]:
@@ -223,11 +220,11 @@ def _head(request: Asking, run: JobRun, whole: bool) -> dict[str, Any]:
         and request.rights.may_on(Verb.RUN, run)
     )
     if run.dry_run:
-        head |= _preview(request, run, head["applications"])
+        head |= _preview(request, run)
     return head
 
 
-def _preview(request: Asking, run: JobRun, applications: list[JobRun]) -> dict[str, Any]:
+def _preview(request: Asking, run: JobRun) -> dict[str, Any]:
     """Return what is said of a preview: what is usual, what stops it, how to apply it."""
     usual = usual_of(run) if run.ended_at else None
     facts: dict[str, Any] = {
@@ -236,22 +233,17 @@ def _preview(request: Asking, run: JobRun, applications: list[JobRun]) -> dict[s
         "until": until_when(run),
         "may_again": bool(run.ended_at) and request.rights.may_on(Verb.PREVIEW, run),
     }
-    if why := why_not_applied(request, run, applications):
+    if why := why_not_applied(request, run):
         return facts | {"why_not": why}
     return facts | {"confirmation": needed(run, usual, harm=find(run.job).harm)}
 
 
-def why_not_applied(request: Asking, run: JobRun, applications: list[JobRun]) -> str:
+def why_not_applied(request: Asking, run: JobRun) -> str:
     """Say why a preview cannot be applied; empty when it can."""
     try:
         to_apply(run)
     except BadOption as problem:
         return str(problem)
-    if going := next((each for each in applications if each.state in JobRun.UNDER_WAY), None):
-        return _("Run %(run)d is being applied already (run %(other)d).") % {
-            "run": run.pk,
-            "other": going.pk,
-        }
     if not run.done:
         return _("There is nothing to apply: it would do nothing.")
     if not request.rights.may_on(Verb.APPROVE, run):

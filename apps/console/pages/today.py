@@ -17,13 +17,13 @@ from django.utils.dateparse import parse_datetime
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 from moneyed import Money
 
 from apps.console import services
 from apps.console.health import look
 from apps.console.models import Verb
-from apps.console.rights import Rights
+from apps.console.rights import FIRMS, Rights
 from apps.console.shell import Asking, page, press, show
 from apps.core import money
 from apps.core.reports import Outcome
@@ -32,7 +32,6 @@ from apps.jobs.models import JobRun, JobRunItem
 from apps.jobs.timetable import Usual, usual_lengths
 
 SHOWN = 50  # runs on a page
-FIRMS = 200  # so many are offered in a list; more are found by their slug
 POLLED = 50  # runs that one look may ask about
 
 GROUPS = {
@@ -250,8 +249,8 @@ def _visible(rights: Rights) -> "QuerySet[JobRun]":
 # ---- pages ----------------------------------------------------------------------------------
 
 
-@require_GET
 @page
+@require_safe
 def today(request: Asking) -> HttpResponseBase:
     """Show how things are and the runs that the filters choose."""
     rights = request.rights
@@ -319,8 +318,8 @@ def _cursor(text: str) -> tuple[datetime, int] | None:
     return moment, int(pk)
 
 
-@require_POST
 @page
+@require_POST
 def acknowledge(request: Asking, pk: int) -> HttpResponseBase:
     """Take the trouble of one run on."""
     run = get_object_or_404(request.rights.runs(), pk=pk)

@@ -16,8 +16,8 @@ from apps.core.finding import MOST
 TEMPLATE = "console/why.html"
 
 
-@require_safe
 @page
+@require_safe
 def why(request: Asking) -> HttpResponseBase:
     """Look for what was typed; with one match, show what the jobs say about it."""
     typed = request.GET.get("q", "").strip()

@@ -14,41 +14,16 @@ from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 from moneyed import Money
 
+from apps.console.signs import NOTHING, OUTCOMES, STATES
 from apps.core import money
 from apps.core.reports import Outcome
 from apps.jobs.models import JobRun
 from apps.jobs.timetable import Usual
 
 register = template.Library()
-
-NOTHING = "–"
-
-# By state: its sign, its tone (a class of console.css), its word.
-STATES = {
-    JobRun.State.QUEUED: ("…", "quiet", gettext_lazy("waiting")),
-    JobRun.State.RUNNING: ("▶", "going", gettext_lazy("running")),
-    JobRun.State.DONE: ("✓", "good", gettext_lazy("done")),
-    JobRun.State.PARTIAL: ("!", "bad", gettext_lazy("partly failed")),
-    JobRun.State.FAILED: ("✗", "bad", gettext_lazy("failed")),
-    JobRun.State.CRASHED: ("✗", "bad", gettext_lazy("crashed")),
-    JobRun.State.LOST: ("?", "bad", gettext_lazy("lost")),
-    JobRun.State.CANCELLED: ("■", "warn", gettext_lazy("cancelled")),
-    JobRun.State.INTERRUPTED: ("■", "warn", gettext_lazy("interrupted")),
-    JobRun.State.BLOCKED: ("⊘", "bad", gettext_lazy("blocked")),
-    JobRun.State.BUSY: ("=", "quiet", gettext_lazy("busy elsewhere")),
-    JobRun.State.DUPLICATE: ("=", "quiet", gettext_lazy("duplicate")),
-    JobRun.State.PAUSED: ("‖", "quiet", gettext_lazy("paused")),
-}
-OUTCOMES = {
-    Outcome.DONE: ("✓", "good", gettext_lazy("done")),
-    Outcome.SKIPPED: ("-", "quiet", gettext_lazy("skipped")),
-    Outcome.DECLINED: ("!", "warn", gettext_lazy("declined")),
-    Outcome.FAILED: ("✗", "bad", gettext_lazy("failed")),
-    Outcome.STALE: ("~", "warn", gettext_lazy("stale")),
-}
 
 
 @register.simple_tag

@@ -63,10 +63,7 @@ def resume(name: str) -> str:
 def what_to_apply(pk: int) -> tuple[JobRun, Job, dict[str, Any]]:
     """Return a preview with what applying it runs; raises ``BadOption`` if it must not be."""
     preview = find_run(pk)
-    job, arguments = to_apply(preview)
-    if open_one := preview.applications.under_way().first():
-        raise BadOption(f"Run {pk} is being applied already (run {open_one.pk}).")
-    return preview, job, arguments
+    return preview, *to_apply(preview)
 
 
 class PreviewPrinter(Printer):

@@ -5,7 +5,7 @@ the two is wanted.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,20 +16,21 @@ from apps.console.comparing import Comparison, Difference, comparable_to, compar
 from apps.console.exports import entry_of
 from apps.console.items import Filter, Items, walk
 from apps.console.progress import progress_of
+from apps.console.signs import STATES
 from apps.console.templatetags.console import length
 from apps.console.terminal import words
 from apps.console.why import data as why_data
 from apps.console.why import lines as why_lines
 from apps.core.problems import BadOption
 from apps.firms.services import find_firm
+from apps.jobs.figures import newest_runs
 from apps.jobs.job import Job, find, registry
 from apps.jobs.models import JobPause, JobRun
-from apps.jobs.schedules import cron_in_words
-from apps.jobs.timetable import Timing, schedules, timings
+from apps.jobs.timetable import Timing, next_due, timings
 
 Answer = tuple[Iterator[str], Callable[[], dict[str, Any]]]
 
-YEAR = timedelta(days=366)
+RESTS = STATES[JobRun.State.PAUSED][0]
 SHOWN = 3  # times of a day that the calendar names; more are counted
 LAST = 5  # runs that ``show`` lists
 
@@ -48,11 +49,7 @@ def find_run(pk: int) -> JobRun:
 
 def list_jobs() -> Answer:
     """Every job: its schedules in words, when it runs next, how its last run ended."""
-    now = timezone.now()
-    times, pauses = _timings(now), _pauses(now)
-    jobs = [
-        _job_document(job, times[job.name], pauses.get(job.name), now) for job in registry()
-    ]
+    jobs = _documents(registry())
 
     def lines() -> Iterator[str]:
         for job in jobs:
@@ -60,15 +57,15 @@ def list_jobs() -> Answer:
             yield f"    {'; '.join(row['when'] for row in job['schedules']) or 'by hand only'}"
             yield f"    next: {job['next_at'] or '–'}   last: {job['last'] or 'never'}"
             if job["paused"]:
-                yield f"    ⏸ {job['paused']}"
+                yield f"    {RESTS} {job['paused']}"
 
     return lines(), lambda: {"jobs": jobs}
 
 
 def show_job(name: str) -> Answer:
     """One job: what it does, its options, its schedules, its last runs."""
-    job, now = find(name), timezone.now()
-    document = _job_document(job, _timings(now)[job.name], _pauses(now).get(job.name), now)
+    job = find(name)
+    [document] = _documents([job])
     runs = list(JobRun.objects.of(job.name).select_related("started_by").order_by("-pk")[:LAST])
     document |= {
         "summary": job.summary,
@@ -82,7 +79,7 @@ def show_job(name: str) -> Answer:
             yield f"  {row['when']}" + (f" ({row['arguments']})" if row["arguments"] else "")
         yield f"  next: {document['next_at'] or '–'}"
         if document["paused"]:
-            yield f"  ⏸ {document['paused']}"
+            yield f"  {RESTS} {document['paused']}"
         yield "Options:"
         for option in job.options:
             yield f"  {option.switch}: {option.help}"
@@ -92,9 +89,34 @@ def show_job(name: str) -> Answer:
     return lines(), lambda: document
 
 
-def _timings(now: datetime) -> dict[str, list[Timing]]:
+def _documents(jobs: Iterable[Job]) -> list[dict[str, Any]]:
+    """Return what there is to say of some jobs; in three statements, however many."""
+    now, wanted = timezone.now(), list(jobs)
+    own, pauses = _timings(), _pauses(now)
+    newest = newest_runs(wanted, among=JobRun.objects.real())
+    return [
+        _document(job, own[job.name], pauses.get(job.name), newest.get(job.name), now)
+        for job in wanted
+    ]
+
+
+def _document(
+    job: Job, own: list[Timing], pause: JobPause | None, last: JobRun | None, now: datetime
+) -> dict[str, Any]:
+    soon = next_due(own, pause, after=now)
+    return {
+        "job": job.name,
+        "schedules": [{"when": _when(t), "arguments": t.row.kwargs or ""} for t in own],
+        "next_at": words.at(soon) if soon else None,
+        "last": f"{words.state_of(last)}, {words.at(last.started_at)}" if last else None,
+        "last_run": last.pk if last else None,
+        "paused": str(pause) if pause else None,
+    }
+
+
+def _timings() -> dict[str, list[Timing]]:
     found: dict[str, list[Timing]] = defaultdict(list)
-    for timing in timings(schedules(since=now)):
+    for timing in timings():
         found[timing.job.name].append(timing)
     return found
 
@@ -103,27 +125,8 @@ def _pauses(now: datetime) -> dict[str, JobPause]:
     return {pause.job: pause for pause in JobPause.objects.in_force(now)}
 
 
-def _job_document(
-    job: Job, times: list[Timing], pause: JobPause | None, now: datetime
-) -> dict[str, Any]:
-    soon = min(
-        filter(None, (next(t.times(now, now + YEAR), None) for t in times)), default=None
-    )
-    last = JobRun.objects.of(job.name).real().order_by("-started_at").first()
-    return {
-        "job": job.name,
-        "schedules": [{"when": _when(t), "arguments": t.row.kwargs or ""} for t in times],
-        "next_at": words.at(soon) if soon else None,
-        "last": f"{words.state_of(last)}, {words.at(last.started_at)}" if last else None,
-        "last_run": last.pk if last else None,
-        "paused": str(pause) if pause else None,
-    }
-
-
 def _when(timing: Timing) -> str:
-    row = timing.row
-    words_of_it = cron_in_words(row.cron) if timing.is_cron else row.get_schedule_type_display()
-    return f"{words_of_it} (UTC)"
+    return f"{timing.in_words} (UTC)"
 
 
 # ---- runs -----------------------------------------------------------------------------------
@@ -246,12 +249,13 @@ def _differences(compared: Comparison) -> Iterator[tuple[Difference, Any]]:
 def show_calendar(*, days: int, firm_id: int | None) -> Answer:
     """What is due on the coming days, in UTC or in a firm's zone, and what rests."""
     now = timezone.now()
-    name = "UTC" if firm_id is None else find_firm(firm_id).timezone
+    firm = None if firm_id is None else find_firm(firm_id)
+    name, slug = (firm.timezone, firm.slug) if firm else ("UTC", "")
     zone = ZoneInfo(name)
     due: dict[Any, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for job, times in _timings(now).items():
-        for timing in times:
-            if firm_id is not None and timing.arguments.get("firm_id", firm_id) != firm_id:
+    for job, own in _timings().items():
+        for timing in own:
+            if firm_id is not None and not timing.reaches(firm_id, slug):
                 continue  # another firm's own
             for moment in timing.times(now, now + timedelta(days=days)):
                 local = moment.astimezone(zone)
@@ -260,13 +264,13 @@ def show_calendar(*, days: int, firm_id: int | None) -> Answer:
 
     def lines() -> Iterator[str]:
         for pause in pauses.values():
-            yield f"⏸ {pause}"
+            yield f"{RESTS} {pause}"
         for day in sorted(due):
             yield f"{day:%a %Y-%m-%d} ({name})"
             for job, times in sorted(due[day].items(), key=lambda each: min(each[1])):
                 first, rest = _first(times)
                 more = f" and {rest} times more" if rest else ""
-                rests = " ⏸" if job in pauses else ""
+                rests = f" {RESTS}" if job in pauses else ""
                 yield f"  {', '.join(first)}{more}  {job}{rests}"
 
     document: dict[str, Any] = {

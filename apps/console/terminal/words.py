@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.console.comparing import Difference
 from apps.console.reasons import explain
-from apps.console.templatetags.console import OUTCOMES, STATES
+from apps.console.signs import OUTCOMES, STATES
 from apps.core import money
 from apps.core.reports import Outcome
 from apps.jobs.models import JobRun, JobRunItem

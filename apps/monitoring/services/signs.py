@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from itertools import chain
-from statistics import median
 from typing import Any
 
 from django.utils import timezone
 
 from apps.jobs.health import GATES, Finding, Health, covers
 from apps.jobs.models import JobRun, JobRunQuerySet
+from apps.jobs.timetable import usual_lengths
 from apps.monitoring import words
 from apps.monitoring.models import Alert, Watch
 
@@ -22,10 +22,8 @@ Kind = Alert.Kind
 SILENT = timedelta(minutes=1)
 LONGEST = timedelta(days=1)  # a run that began earlier and ends now is judged by its state only
 
-# A run is unusually slow beyond three times the median of its job's last thirty good runs,
-# and by half a minute at least; fewer than five runs say nothing about what is usual.
-USUAL_RUNS = 30
-FEWEST_RUNS = 5
+# A run is unusually slow beyond three times the median of its job's last runs, and by half a
+# minute at least; ``usual_lengths`` says how many there must be.
 TIMES = 3
 AT_LEAST = timedelta(seconds=30)
 
@@ -124,14 +122,10 @@ def slower_than(run: JobRun, *, now: datetime) -> timedelta | None:
     took = (run.ended_at or now) - run.started_at
     if took < AT_LEAST:  # most runs: nothing to ask
         return None
-    before = (
-        JobRun.objects.of(run.job).real().successful().filter(started_at__lt=run.started_at)
-    )
-    spans = before.order_by("-started_at").values_list("started_at", "ended_at")[:USUAL_RUNS]
-    seconds = [(end - start).total_seconds() for start, end in spans if end]
-    if len(seconds) < FEWEST_RUNS:
+    usual = usual_lengths([run.job], before=run.started_at).get(run.job)
+    if usual is None:
         return None
-    usually = timedelta(seconds=median(seconds))
+    usually = usual.middle
     return usually if took > TIMES * usually and took >= usually + AT_LEAST else None
 
 
