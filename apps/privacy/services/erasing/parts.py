@@ -8,10 +8,10 @@ out of what others have told.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 from apps.audit.services import event
 from apps.contacts.models import Contact, Tombstone
@@ -36,9 +36,8 @@ from apps.privacy.services.erasing.reasons import Reason
 from apps.privacy.services.erasing.rows import Rows, occupied, ordered
 from apps.privacy.services.erasing.seeking import Seeker
 from apps.privacy.services.erasing.steps import plan_steps
+from apps.privacy.services.erasing.tallies import Decided, Decision, Tally
 from apps.privacy.services.periods import period_of
-
-Decision = ErasureAction.Decision
 
 # What is done at the end of each erasure.
 LEDGER_VIEWS = "ledger_views"  # reports that were filled before are filled again
@@ -50,65 +49,6 @@ HELD = "legal hold"
 _RECORD = (ErasureRequest, ErasurePart, ErasureAction, ErasureStep)
 _CHANNELS = {Kind.EMAIL: Channel.EMAIL, Kind.PHONE: Channel.SMS}
 _TOMBSTONES = {Kind.EMAIL: Tombstone.Kind.EMAIL, Kind.PHONE: Tombstone.Kind.PHONE}
-
-
-@dataclass
-class Decided:
-    """What was done with one category of data."""
-
-    category: str
-    decision: Decision
-    rows: int = 0
-    until: date | None = None
-    reason: str = ""
-
-    @classmethod
-    def read(cls, action: ErasureAction) -> Self:
-        """Return what was written down."""
-        decision = Decision(action.decision)
-        return cls(action.category, decision, action.rows, action.retained_until, action.reason)
-
-
-@dataclass
-class Tally:
-    """What was done, by category; in the order in which it happened."""
-
-    by_kind: dict[tuple[str, Decision], Decided] = field(default_factory=dict)
-
-    def add(
-        self,
-        category: str,
-        decision: Decision,
-        rows: int,
-        *,
-        until: date | None = None,
-        reason: str = "",
-    ) -> None:
-        """Count rows; none of them leaves no trace."""
-        if not rows:
-            return
-        key = (category, decision)
-        known = self.by_kind.setdefault(key, Decided(category, decision, reason=reason))
-        known.rows += rows
-        known.until = max(filter(None, [known.until, until]), default=None)
-
-    def merge(self, others: Iterable[Decided]) -> None:
-        """Add what was done elsewhere."""
-        for one in others:
-            self.add(one.category, one.decision, one.rows, until=one.until, reason=one.reason)
-
-    def total(self, decision: Decision) -> int:
-        """Return how many rows ended so."""
-        return sum(d.rows for d in self.by_kind.values() if d.decision == decision)
-
-    @property
-    def figures(self) -> str:
-        """``310 erased, 45 anonymised, 24 retained``, and what is held if anything is."""
-        shown = [one for one in Decision if one != Decision.HELD or self.total(one)]
-        return ", ".join(f"{self.total(one)} {one.value}" for one in shown)
-
-    def __iter__(self) -> Iterator[Decided]:
-        return iter(self.by_kind.values())
 
 
 @dataclass
@@ -165,11 +105,10 @@ class Part:
 
     @cached_property
     def tables(self) -> list[Rows]:
-        """The tables that can have rows of the firm, or of no firm; who points comes first.
+        """The tables that may hold rows of the firm, or of no firm; who points comes first.
 
-        As the transaction finds them when it begins; the search for traces looks again.
-
-        The record of what was asked and done stays: there it is nobody's.
+        Those that are empty when the transaction begins are left out; the search for traces
+        looks again. The record of what was asked and done stays: there it is nobody's.
         """
         pages = [replace(p, of=None) if p.model in _RECORD else p for p in holdings()]
         used = occupied(page.model for page in pages)

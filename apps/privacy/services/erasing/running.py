@@ -15,9 +15,10 @@ from apps.firms.models import Firm
 from apps.privacy.models import ErasureRequest, ErasureStep
 from apps.privacy.services.erasing.covering import Covers, whom, why_blocked
 from apps.privacy.services.erasing.marks import Mark, Marks, counted
-from apps.privacy.services.erasing.parts import Decided, Decision, Part, Tally, erase_part
+from apps.privacy.services.erasing.parts import Part, erase_part
 from apps.privacy.services.erasing.reasons import Reason
 from apps.privacy.services.erasing.steps import due_steps, take_step
+from apps.privacy.services.erasing.tallies import Decided, Decision, Tally
 from apps.privacy.services.erasing.verifying import traces_of
 
 Status = ErasureRequest.Status
