@@ -152,7 +152,9 @@ def _expect(item: FileRequestItem, upload: Upload, *, now: datetime) -> Received
             raise Problem(f"Nothing is asked for any more under “{item}”.")
         files = ReceivedFile.objects.filter(item=item)  # the page's item knows but some
         known = files.exclude(state=State.REFUSED).filter(sha256=upload.sha256)
-        if same := known.select_related("document").first():
+        # Locked: one that has just arrived is there, and not still on its way.
+        locked = known.select_related("document").select_for_update(of=("document",))
+        if same := locked.first():
             if same.document.state == Document.State.AVAILABLE:
                 raise ThereAlready(f"“{upload.name}” is there already.")
             _let_go(same, now=now)  # it died on its way, or is overtaken by this one
