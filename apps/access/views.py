@@ -17,7 +17,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django.views.generic import FormView
 
 from apps.access import services
@@ -37,8 +37,8 @@ def discreetly(page: Page) -> Page:
     return sensitive_post_parameters()(never_cache(signed_in))
 
 
-@require_GET
 @discreetly
+@require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Show how it stands, and what can be done."""
     user = who(request)
@@ -53,8 +53,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     return _shown(request, "overview", _("Second factor"), context)
 
 
-@require_POST
 @discreetly
+@require_POST
 def begin(request: HttpRequest) -> HttpResponse:
     """Make a new key, and go on to where it is shown."""
     try:
@@ -65,8 +65,8 @@ def begin(request: HttpRequest) -> HttpResponse:
     return redirect("second-factor:set-up")
 
 
-@require_http_methods(["GET", "POST"])
 @discreetly
+@require_http_methods(["GET", "POST"])
 def set_up(request: HttpRequest) -> HttpResponse:
     """Show the key until a code proves that the phone has it; then the backup codes, once."""
     user = who(request)
@@ -128,8 +128,8 @@ class Code(RedirectURLMixin, FormView[CodeForm]):
         return super().form_valid(form)
 
 
-@require_POST
 @discreetly
+@require_POST
 def backup_codes(request: HttpRequest) -> HttpResponse:
     """Show new backup codes, once."""
     try:
@@ -140,8 +140,8 @@ def backup_codes(request: HttpRequest) -> HttpResponse:
     return _codes(request, codes, _("Your new backup codes"))
 
 
-@require_POST
 @discreetly
+@require_POST
 def off(request: HttpRequest) -> HttpResponse:
     """Turn the second factor off."""
     try:

@@ -213,6 +213,16 @@ def test_plans_here_and_applies_exactly_that() -> None:
     )
 
 
+def test_lists_jobs_in_as_many_statements_for_many_runs(
+    django_assert_max_num_queries: Any,
+) -> None:
+    a_schedule()
+    for job in (GREET.name, "greet_crowds"):
+        a_run(NOW - DAY, job=job)
+    with django_assert_max_num_queries(3):
+        assert "last: ✓ done, 2025-03-30 12:30 UTC" in jobs("list")
+
+
 def test_says_why_a_thing_was_taken_or_left(ours: Firm) -> None:
     contact = make.ContactFactory(firm=ours, display_name="Ada Lovelace")
     run = a_run(NOW - DAY)

@@ -24,6 +24,7 @@ from apps.jobs.schedules import create_missing
 from tests.factories import (
     BillingAccountFactory,
     ContactFactory,
+    EngagementFactory,
     FirmFactory,
     GatewayAccountFactory,
     InvoiceFactory,
@@ -344,9 +345,14 @@ def test_needs_at_most_twelve_queries(
     user = staff if what == "staff" else UserFactory(is_superuser=True, is_staff=True)
     client = Client()
     client.force_login(user)
+    ada = Contact.objects.get(display_name="Ada Alder")
+    lease = LeaseFactory(account=invoice.account, firm=invoice.firm)
     for kind, key in (
         ("billing.invoice", invoice.pk),
-        ("contacts.contact", Contact.objects.get(display_name="Ada Alder").pk),
+        ("billing.invoice", RentPeriodFactory(lease=lease).invoice_id),
+        ("contacts.contact", ada.pk),
+        ("engagements.engagement", EngagementFactory(firm=invoice.firm).pk),
+        ("leasing.lease", lease.pk),
     ):
         with django_assert_max_num_queries(12):
             answer = client.get(reverse("console:why"), {"thing": f"{kind}:{key}"})
