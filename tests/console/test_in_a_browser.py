@@ -1,15 +1,12 @@
 """The console in a real Chromium: for everybody, and from a cold start to a repair."""
 
 import gzip
-import os
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -25,12 +22,10 @@ from tests.billing.collecting import Shop, attempts, open_shop, state
 from tests.console.browsing import work_off
 from tests.console.world import a_run, a_schedule, an_item, granted, superuser
 from tests.factories import PASSWORD
+from tests.servers.chromium import assert_for_everybody
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
-SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder to leave pictures in
-# The admin's links fade from one colour into the other.
-ALL_FADED = "Promise.allSettled(document.getAnimations().map(each => each.finished))"
 FIRST_LOAD = 120_000  # bytes over the wire
 
 
@@ -51,21 +46,6 @@ class Watched:
         self.page.get_by_label("Password").fill(PASSWORD)
         self.page.keyboard.press("Enter")
         expect(self.page.locator(".console-nav")).to_be_visible()
-
-    def is_for_everybody(self, name: str) -> None:
-        """Nothing that keeps people out, in light and in dark; nothing wider than the page."""
-        width = self.page.viewport_size["width"] if self.page.viewport_size else 0
-        for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            self.page.evaluate(ALL_FADED)
-            # ``preload`` would ask for styles again.
-            found = Axe().run(self.page, options={"preload": False})
-            assert found.violations_count == 0, f"{name}: {found.generate_report()}"
-            wide = self.page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} px wide"
-            if SCREENSHOTS:
-                path = Path(SCREENSHOTS) / f"{name}-{width}-{scheme}.png"
-                self.page.screenshot(path=path, full_page=True)
 
     def kept_quiet(self) -> None:
         """Nothing was complained of, and nobody else was asked."""
@@ -134,7 +114,7 @@ def test_every_page_is_for_everybody(
         assert answer.status == 200, name
         direction = watched.page.locator("html").get_attribute("dir")
         assert direction == ("rtl" if language == "ar" else "ltr")
-        watched.is_for_everybody(f"{name}-{language}")
+        assert_for_everybody(watched.page, f"{name}-{language}")
     watched.kept_quiet()
 
 

@@ -3,8 +3,10 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 # Playwright's Chromium as root, and without any traffic of its own.
@@ -26,6 +28,30 @@ def find_chromium() -> str | None:
         if path:
             return path
     return None
+
+
+SCREENSHOTS = os.environ.get("SCREENSHOTS", "")  # a folder to leave pictures in
+# What another colour scheme can spoil; it changes nothing else.
+OF_COLOURS = ("color-contrast", "link-in-text-block")
+# The admin's links fade from one colour into the other.
+ALL_FADED = "Promise.allSettled(document.getAnimations().map(each => each.finished))"
+
+
+def assert_for_everybody(page: Page, name: str) -> None:
+    """Nothing keeps people out of a page, in light and in dark; nothing is wider than it."""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    for scheme, rules in (("light", ()), ("dark", OF_COLOURS)):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.evaluate(ALL_FADED)
+        # ``preload`` would ask for styles again.
+        options = {"preload": False, "resultTypes": ["violations"]}
+        found = Axe().run(page, options=options | ({"runOnly": rules} if rules else {}))
+        assert found.violations_count == 0, f"{name}, {scheme}: {found.generate_report()}"
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} is {wide} px wide"
+        if SCREENSHOTS:
+            path = Path(SCREENSHOTS) / f"{name}-{width}-{scheme}.png"
+            page.screenshot(path=path, full_page=True)
 
 
 @pytest.fixture(scope="module")
