@@ -67,7 +67,7 @@ class Condition:
 def look(*, now: datetime) -> Condition:
     """Look at the schedules, the record of runs, the queue and the clusters."""
     since = now - LOOKED_BACK
-    rows = schedules(since=since)
+    rows = schedules()
     pauses = list(JobPause.objects.touching(since, now + LOOKED_AHEAD))
     found = examine(now=now, rows=rows, pauses=pauses)
     lost = missed(timings(rows), pauses, since=since, now=now)

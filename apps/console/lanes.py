@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -45,11 +45,11 @@ class Span:
     def zone(self) -> ZoneInfo:
         return days.zone(self.zone_name)
 
-    @property
+    @cached_property
     def start(self) -> datetime:
         return self.midnight(0)
 
-    @property
+    @cached_property
     def end(self) -> datetime:
         return self.midnight(self.days)
 
@@ -66,15 +66,21 @@ class Span:
         """Return how many hours a day has: not 24 when the clocks change."""
         return round((self.midnight(number + 1) - self.midnight(number)) / timedelta(hours=1))
 
+    @cached_property
     def edges(self) -> list[datetime]:
-        """Return where cells begin, and the end: at the same local hours on every day."""
-        hours = range(0, 24, self.hours)
-        edges = [
+        """Where cells begin, and the end: the same local hours of every day.
+
+        Of a single day its hours, as many as it has.
+        """
+        if self.days == 1:
+            hours = range(self.hours_of(0))
+            return [*(self.start + timedelta(hours=hour) for hour in hours), self.end]
+        edges = {
             days.local_instant(self.first + number * days.DAY, time(hour), self.zone_name)
             for number in range(self.days)
-            for hour in hours
-        ]
-        return [*sorted(set(edges)), self.end]
+            for hour in range(0, 24, self.hours)
+        }
+        return [*sorted(edges), self.end]
 
     def labels(self) -> Iterator["Label"]:
         """Yield what stands above the lanes: hours of one day, or dates."""
@@ -91,16 +97,19 @@ class Span:
             text = f"{day:%a} {day.day}" if self.days <= 7 else str(day.day)
             yield Label(self.x(self.midnight(number)), text)
 
+    @cached_property
+    def odd_days(self) -> list[int]:
+        """The days that have not 24 hours, since the clocks change."""
+        return [number for number in range(self.days) if self.hours_of(number) != 24]
+
     def changes(self) -> Iterator["Mark"]:
         """Yield the days on which the clocks change."""
-        for number in range(self.days):
-            hours = self.hours_of(number)
-            if hours != 24:
-                day = self.first + number * days.DAY
-                left, right = self.midnight(number), self.midnight(number + 1)
-                text = _("%(day)s has %(hours)d hours: the clocks change.")
-                words = text % {"day": days.write_day(day), "hours": hours}
-                yield Mark(self.x(left), self.x(right) - self.x(left), "clocks", words)
+        for number in self.odd_days:
+            day = self.first + number * days.DAY
+            left, right = self.midnight(number), self.midnight(number + 1)
+            text = _("%(day)s has %(hours)d hours: the clocks change.")
+            words = text % {"day": days.write_day(day), "hours": self.hours_of(number)}
+            yield Mark(self.x(left), self.x(right) - self.x(left), "clocks", words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +246,7 @@ def _draw_runs(lane: Lane, span: Span, found: Sequence[Tally], *, by_cell: bool)
             run = tally.newest if tone in {"bad", "warn"} else None
             lane.marks.append(Mark(span.x(tally.first), TICK, tone, words, run=run))
         return
-    edges = _edges(span)
+    edges = span.edges
     cells: dict[int, list[Tally]] = defaultdict(list)
     for tally in found:
         cells[bisect_right(edges, tally.first) - 1].append(tally)
@@ -267,7 +276,7 @@ def _draw_missed(lane: Lane, span: Span, lost: Sequence[Missed], *, by_cell: boo
             words = _("%(at)s: missed") % {"at": _local(one.first, span)}
             lane.marks.append(Mark(span.x(one.first), TICK + 2, "missed", words, to_job=True))
         return
-    edges = _edges(span)
+    edges = span.edges
     cells: Counter[int] = Counter()
     for one in within:
         start = max(bisect_right(edges, one.first) - 1, 0)
@@ -286,7 +295,7 @@ def _draw_missed(lane: Lane, span: Span, lost: Sequence[Missed], *, by_cell: boo
 def _draw_future(
     lane: Lane, span: Span, timings: Sequence[Timing], *, now: datetime, by_cell: bool
 ) -> None:
-    edges = _edges(span)
+    edges = span.edges
     cells: Counter[int] = Counter()
     for timing in timings:
         for number, at in enumerate(timing.times(max(now, span.start), now + YEAR)):
@@ -306,14 +315,6 @@ def _draw_future(
         lane.marks.append(_cell(span, edges, number, "future", words, after=now))
 
 
-def _edges(span: Span) -> list[datetime]:
-    """Return the edges of cells: of a single day its hours."""
-    if span.days > 1:
-        return span.edges()
-    hours = round((span.end - span.start) / timedelta(hours=1))
-    return [span.start + timedelta(hours=number) for number in range(hours)] + [span.end]
-
-
 def _cell(
     span: Span,
     edges: Sequence[datetime],
@@ -324,7 +325,7 @@ def _cell(
     after: datetime | None = None,
     **leads: Any,
 ) -> Mark:
-    left, right = list(pairwise(edges))[max(number, 0)]
+    left, right = edges[max(number, 0)], edges[max(number, 0) + 1]
     if after is not None:
         left = max(left, after)
     x = span.x(left)
@@ -334,8 +335,7 @@ def _cell(
 def _local(at: datetime, span: Span) -> str:
     """Write a time in the zone; with its offset on a day that has an hour twice."""
     local = at.astimezone(span.zone)
-    number = (local.date() - span.first).days
-    twice = 0 <= number < span.days and span.hours_of(number) != 24
+    twice = (local.date() - span.first).days in span.odd_days
     return f"{local:%a %d %b %H:%M}" + (f" ({local:%z})" if twice else "")
 
 

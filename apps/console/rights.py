@@ -22,6 +22,9 @@ __all__ = ["FIRMS", "Rights", "Verb", "firm_of"]
 
 FIRMS = 200  # so many are offered in a list; more are named by their slug or number
 
+# A run that looked and found nothing to do: no item of any firm is on its record.
+_IDLE = Q(state=JobRun.State.DONE, done=0, skipped=0, declined=0, failed=0, stale=0)
+
 
 class Rights:
     """What one person may see and do."""
@@ -112,7 +115,8 @@ class Rights:
         if whole := self._jobs_seen(whole=True):
             seen |= Q(job__in=whole)
         touched = JobRunItem.objects.filter(self._seen_items(), run=OuterRef("pk"))
-        return JobRun.objects.filter(seen | Exists(touched))
+        # Most runs of a job that looks each minute are idle: they are not looked into.
+        return JobRun.objects.filter(seen | (~_IDLE & Exists(touched)))
 
     def items(self) -> "QuerySet[JobRunItem]":
         """Return the items that may be seen, in no order."""

@@ -14,7 +14,7 @@ from operator import or_
 from typing import Any
 
 from cronsim import CronSim
-from django.db.models import Count, Exists, Max, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django_q.conf import Conf
 from django_q.models import OrmQ, Schedule
 
@@ -235,14 +235,11 @@ def _record(judged: Sequence[Judged]) -> tuple[Successes, Crashes]:
     since = real.successful().filter(
         job=OuterRef("job"), started_at__gte=OuterRef("started_at")
     )
-    broken = Q(~Exists(since), state__in=[JobRun.State.CRASHED, JobRun.State.LOST])
-    lately = (Q(job=j, started_at__gte=at, state=JobRun.State.DONE) for j, at in due.items())
-    rows = (
-        real.filter(reduce(or_, lately, broken))
-        .values_list("job", "arguments", "state")
-        .annotate(at=Max("started_at"), newest=Max("pk"), n=Count("pk"))
-        .order_by()
-    )
+    broken = real.filter(~Exists(since), state__in=[JobRun.State.CRASHED, JobRun.State.LOST])
+    lately = (Q(job=job, started_at__gte=at) for job, at in due.items())
+    done = real.successful().filter(reduce(or_, lately, Q(pk=None)))
+    # Each half finds its few runs by an index; with OR, every run was looked at.
+    rows = _summed(broken).union(_summed(done), all=True)
     successes: dict[str, list[tuple[Mapping[str, Any], datetime]]] = defaultdict(list)
     crashes: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for job, arguments, state, at, newest, n in rows:
@@ -252,6 +249,15 @@ def _record(judged: Sequence[Judged]) -> tuple[Successes, Crashes]:
             crashes[job].append((newest, n))
     counts = {max(found)[0]: sum(n for _, n in found) for found in crashes.values()}
     return successes, counts
+
+
+def _summed(runs: "QuerySet[JobRun]") -> "QuerySet[JobRun, tuple[Any, ...]]":
+    """Return job, arguments, state, newest beginning, newest key and number, by the first."""
+    return (
+        runs.values_list("job", "arguments", "state")
+        .annotate(at=Max("started_at"), newest=Max("pk"), n=Count("pk"))
+        .order_by()
+    )
 
 
 def _last_successes(judged: Sequence[Judged]) -> Successes:

@@ -102,6 +102,12 @@ class JobRun(models.Model):
     state = models.CharField(max_length=12, choices=State, default=State.RUNNING)
     queued_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(default=timezone.now)
+    silent_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the job had begun before, if it rested longer than it ever does.",
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     worker = models.CharField(max_length=200, blank=True, help_text="host:pid:start time")
@@ -156,6 +162,11 @@ class JobRun(models.Model):
             models.Index(fields=["job", "-started_at"], name="jobs_jobrun_history"),
             models.Index(fields=["-started_at"], name="jobs_jobrun_newest"),
             # close_lost_runs looks through these every few minutes.
+            models.Index(
+                fields=["job", "started_at"],
+                condition=Q(silent_since__isnull=False),
+                name="jobs_jobrun_after_silence",
+            ),
             models.Index(
                 fields=["heartbeat_at"],
                 condition=Q(state="running"),

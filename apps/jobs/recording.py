@@ -27,6 +27,7 @@ from apps.jobs.job import Job
 from apps.jobs.models import JobPause, JobRun
 from apps.jobs.previews import Plan
 from apps.jobs.recorder import Busy, Cancelled, Duplicate, Interrupted, Paused, Recorder
+from apps.jobs.timetable import silence_before
 
 __all__ = [
     "Busy",
@@ -71,6 +72,7 @@ def open_run(
     run.schedule_name = schedule_name[:100]
     run.worker = workers.this_process()
     run.started_at = run.heartbeat_at = timezone.now()
+    run.silent_since = None if refusal else silence_before(run, job)
     run.state = JobRun.State.DUPLICATE if refusal else JobRun.State.RUNNING
     if task:
         run.task_id, run.queued_at = task["id"], task["started"]
@@ -145,6 +147,7 @@ _OPENED = (
     "schedule_name",
     "worker",
     "started_at",
+    "silent_since",
     "heartbeat_at",
     "state",
     "task_id",

@@ -8,6 +8,7 @@ arguments **in silence**, and some mistakes stop every other schedule. So one li
 import ast
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
@@ -129,8 +130,14 @@ def arguments_of(schedule: Schedule) -> dict[str, Any]:
 
 def check_cron(cron: str) -> None:
     """Refuse an expression that is empty, never comes, or is read in more than one way."""
+    if why := _why_not_cron(cron):
+        raise BadOption(why)
+
+
+@lru_cache(maxsize=1024)  # pages ask of every schedule, again and again
+def _why_not_cron(cron: str) -> str:
     if len(cron.split()) != 5:
-        raise BadOption(
+        return (
             "A cron expression has five fields: minute hour day month weekday, such as "
             "10 * * * * for ten past every hour (UTC)."
         )
@@ -140,14 +147,15 @@ def check_cron(cron: str) -> None:
         theirs = croniter(cron, now)
         same = times == [theirs.get_next(datetime) for _ in times]
     except (CronSimError, ValueError, KeyError) as error:
-        raise BadOption(f"The cron expression '{cron}' cannot be used: {error}.") from None
+        return f"The cron expression '{cron}' cannot be used: {error}."
     if not times:
-        raise BadOption(f"The cron expression '{cron}' never comes.")
+        return f"The cron expression '{cron}' never comes."
     if not same:
-        raise BadOption(
+        return (
             f"The cron expression '{cron}' means different times to different readers; "
             "write the days out."
         )
+    return ""
 
 
 def cron_in_words(cron: str) -> str:

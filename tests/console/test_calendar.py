@@ -18,6 +18,7 @@ from tests.console.world import (
     a_schedule,
     an_item,
     granted,
+    note_silences,
     queries_of,
     someone,
     superuser,
@@ -153,6 +154,7 @@ def test_a_day_has_a_mark_for_each_run_missed_time_and_time_to_come(root: Client
     for hour in (8, 9, 11, 12):
         a_run(NOW.replace(hour=hour, minute=10), state="failed" if hour == 9 else "done")
     a_run(NOW.replace(hour=9, minute=11), dry_run=True)
+    note_silences()
     failed = JobRun.objects.get(state="failed")
     lane = lane_of(root.get(CALENDAR))
     assert marks(lane, "good") == [
@@ -173,6 +175,7 @@ def test_says_the_same_in_words(root: Client) -> None:
     a_schedule()
     for hour in (8, 9, 11, 12):
         a_run(NOW.replace(hour=hour, minute=10), state="lost" if hour == 9 else "done")
+    note_silences()
     text = text_of(root.get(CALENDAR))
     words = text[text.index("The same in words") :]
     assert f"{JOB} 3 done, 1 lost newest failure: #" in words
@@ -185,6 +188,7 @@ def test_what_runs_each_minute_is_a_band_by_the_hour(root: Client) -> None:
         if not 180 <= minute < 240:
             a_run(NOW.replace(hour=0, minute=0) + timedelta(minutes=minute, seconds=5))
     JobRun.objects.filter(started_at__hour=7, started_at__minute=30).update(state="failed")
+    note_silences()
     lane = lane_of(root.get(CALENDAR))
     assert len(marks(lane, "good")) == 12  # one with a foot of what failed
     assert marks(lane, "bad") == ["Mon 31 Mar 07:00: 59 done, 1 failed"]

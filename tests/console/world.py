@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from itertools import pairwise
 from typing import Any
 
 from django.contrib.auth.models import Permission
@@ -13,7 +14,9 @@ from django_q.models import Schedule
 
 from apps.console.models import Grant
 from apps.firms.models import Firm, User
+from apps.jobs.job import find
 from apps.jobs.models import JobRun, JobRunItem
+from apps.jobs.timetable import SHORTEST, silence_before
 from tests import factories as make
 
 JOB, CROWDS = "greet_contacts", "greet_crowds"
@@ -60,10 +63,19 @@ def a_run(at: datetime = NOW, *, took: float = 2, state: str = "done", **fields:
     )
 
 
+def note_silences() -> None:
+    """Let runs that were only made note what they would have noted as they began."""
+    runs = JobRun.objects.exclude(state__in=["queued", "duplicate"])
+    for before, run in pairwise(runs.order_by("job", "started_at")):
+        if before.job == run.job and run.started_at - before.started_at > SHORTEST:
+            run.silent_since = silence_before(run, find(run.job))
+            run.save(update_fields=["silent_since"])
+
+
 def an_item(run: JobRun, firm: Firm, *, outcome: str = "done", **fields: Any) -> JobRunItem:
     """Put an item of a firm on a run's record."""
     label = f"Contact of {firm.name}"
-    return JobRunItem.objects.create(
+    item = JobRunItem.objects.create(
         **{
             "run": run,
             "firm": firm,
@@ -75,6 +87,9 @@ def an_item(run: JobRun, firm: Firm, *, outcome: str = "done", **fields: Any) ->
         }
         | fields
     )
+    number = run.items.filter(outcome=outcome).count()
+    JobRun.objects.filter(pk=run.pk, **{f"{outcome}__lt": number}).update(**{outcome: number})
+    return item
 
 
 def a_schedule(cron: str = "10 * * * *", **fields: Any) -> Schedule:

@@ -1,9 +1,12 @@
 """When jobs were due and did not run, and how long they usually take."""
 
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+import time_machine
+from django.apps import apps
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
@@ -11,17 +14,19 @@ from django.test.utils import CaptureQueriesContext
 from django_q.models import Schedule
 from pytest_django import Settings
 
-from apps.jobs.models import JobPause
+from apps.jobs.models import JobPause, JobRun
+from apps.jobs.recording import recorded
 from apps.jobs.schedules import written
 from apps.jobs.timetable import (
     Timing,
     missed,
     next_acting,
     schedules,
+    silence_before,
     timings,
     usual_lengths,
 )
-from tests.console.world import JOB, NOW, a_run, a_schedule, superuser
+from tests.console.world import JOB, NOW, a_run, a_schedule, note_silences, superuser
 from tests.jobs.work import GREET
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +45,8 @@ def day(hours: int, minutes: int = 0, seconds: int = 0, *, date: int = 31) -> da
 
 def find(since: datetime = SINCE) -> list[tuple[str, int]]:
     """Return the first times of what was missed, and how many times each stands for."""
-    rows = timings(schedules(since=since))
+    note_silences()
+    rows = timings(schedules())
     found = missed(rows, list(JobPause.objects.all()), since=since, now=NOW)
     return [(f"{one.first:%d %H:%M}", one.count) for one in found]
 
@@ -168,11 +174,63 @@ def test_a_month_of_minutes_costs_two_statements() -> None:
     a_schedule("* * * * *")
     for minute in (0, 1, 40_000):
         a_run(NOW - timedelta(minutes=minute))
-    with CaptureQueriesContext(
-        connection,
-    ) as asked:
-        assert find(since=NOW - timedelta(days=30)) == [("03 17:51", 39_995)]
-    assert len(asked) == 3  # with the pauses
+    note_silences()
+    since = NOW - timedelta(days=30)
+    with CaptureQueriesContext(connection) as asked:
+        (found,) = missed(timings(schedules()), [], since=since, now=NOW)
+    assert (f"{found.first:%d %H:%M}", found.count) == ("03 17:51", 39_995)
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("cron", "minutes", "noted"),
+    [
+        ("* * * * *", 1, False),
+        ("* * * * *", 2, True),
+        ("*/5 * * * *", 7, False),
+        ("*/5 * * * *", 8, True),
+        ("10 * * * *", 61, False),
+        ("10 * * * *", 62, True),
+        ("0 2 * * *", 24 * 60, False),
+        ("0 2 * * *", 25 * 60, True),
+    ],
+)
+def test_a_run_notes_a_silence_as_it_begins(cron: str, minutes: int, noted: bool) -> None:
+    a_schedule(cron)
+    began = []
+    for at in (NOW, NOW + timedelta(minutes=minutes)):
+        with (
+            time_machine.travel(at, tick=False),
+            recorded(GREET, {}, source=JobRun.Source.CODE) as recorder,
+        ):
+            began.append(recorder.run)
+    assert [run.silent_since for run in began] == [None, NOW if noted else None]
+
+
+def test_a_run_that_begins_again_was_not_silent_before_itself() -> None:
+    a_schedule("* * * * *")
+    first, again = a_run(NOW), a_run(NOW + timedelta(minutes=1))
+    again.started_at = NOW + timedelta(minutes=9)
+    assert silence_before(again, GREET) == first.started_at
+
+
+def test_the_migration_notes_the_silences_of_runs_on_record() -> None:
+    a_schedule()
+    runs_each_hour(without=(3, 7, 8))
+    a_run(NOW, job="greet_crowds")  # the only one of its job
+    migration = import_module("apps.jobs.migrations.0006_silences")
+    migration.note_silences(apps, None)
+    noted = JobRun.objects.exclude(silent_since=None).order_by("started_at")
+    assert [(f"{run.started_at:%H:%M}", f"{run.silent_since:%H:%M}") for run in noted] == [
+        ("04:10", "02:10"),
+        ("09:10", "06:10"),
+    ]
+
+
+def test_without_a_schedule_for_all_nothing_is_a_silence() -> None:
+    a_schedule(kwargs="firm_id=3")
+    a_run(NOW - timedelta(days=9))
+    assert silence_before(a_run(NOW), GREET) is None
 
 
 def test_the_usual_length_is_that_of_the_last_thirty_real_runs() -> None:

@@ -73,7 +73,7 @@ def calendar(request: Asking) -> HttpResponseBase:
     span = Span(zone_name, day - timedelta(days=before), before + after + 1, hours)
     seen = rights.jobs()
     whole = {job.name for job in seen if rights.may(Verb.VIEW, job.name)}
-    rows = timings(schedules(since=span.start))
+    rows = timings(schedules())
     pauses = list(JobPause.objects.touching(span.start, span.end).order_by("since"))
     lost = missed(
         [timing for timing in rows if timing.job.name in whole],
