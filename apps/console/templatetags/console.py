@@ -10,13 +10,15 @@ from urllib.parse import urlencode
 
 from django import template
 from django.template.defaultfilters import date as write_date
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from moneyed import Money
 
+from apps.console.lanes import Lane, Mark
 from apps.console.signs import NOTHING, OUTCOMES, STATES
 from apps.core import money
 from apps.core.reports import Outcome
@@ -101,6 +103,27 @@ def ago(at: datetime | None) -> str:
 def figure(count: int | None) -> SafeString | str:
     """Write a count; nothing is written small, so that the eye finds the rest."""
     return f"{count:,}" if count else format_html('<span class="nil">{}</span>', "0")
+
+
+@register.simple_tag
+def marks(lane: Lane) -> SafeString:
+    """Draw the marks of a lane. A calendar has a thousand: too many for a template's loop."""
+    return format_html_join("\n", "{}", ((_mark(mark, lane.job.name),) for mark in lane.marks))
+
+
+def _mark(mark: Mark, job: str) -> SafeString:
+    drawn = format_html(
+        '<rect class="{}" x="{}" y="{}" width="{}" height="{}" rx="2"><title>{}</title></rect>',
+        *(mark.tone, plain(mark.x), mark.y, plain(mark.width), mark.height, mark.words),
+    )
+    if not (mark.run or mark.to_job):
+        return drawn
+    to = (
+        reverse("console:run", args=[mark.run])
+        if mark.run
+        else reverse("console:job", args=[job])
+    )
+    return format_html('<a href="{}" aria-label="{}, {}">{}</a>', to, job, mark.words, drawn)
 
 
 @register.filter
