@@ -131,7 +131,7 @@ def pages(firm: int, runs: list[int]) -> Figures:
     run, _, preview = runs
     where = {
         "Today": "",
-        "Today, failed": "?state=attention",
+        "Today, attention": "?group=attention",
         "Calendar, 24 h": "calendar/",
         "Calendar, 30 days": "calendar/?span=30d",
         "Jobs": "jobs/",
