@@ -5,6 +5,7 @@ xdist's workers inherit the choice through the environment and add their own suf
 test database.
 """
 
+import gc
 import os
 import tempfile
 from collections.abc import Generator
@@ -46,3 +47,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         Path(folder, "storage", ".incoming").mkdir(parents=True)
         os.environ["STORAGE_URL"] = f"file://{folder}/storage"
     return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave alone what lives to the end: modules and all tests.
+
+    To go through all of it takes a quarter of a second, as long as some time-outs of tests.
+    """
+    gc.collect()
+    gc.freeze()
