@@ -16,14 +16,11 @@ from apps.console.models import Grant, Verb
 from apps.firms.models import Firm, User
 from apps.firms.services import find_firm, find_tenant
 from apps.jobs.job import Job, registry
-from apps.jobs.models import JobRun, JobRunItem
+from apps.jobs.models import IDLE, JobRun, JobRunItem
 
 __all__ = ["FIRMS", "Rights", "Verb", "firm_of"]
 
 FIRMS = 200  # so many are offered in a list; more are named by their slug or number
-
-# A run that looked and found nothing to do: no item of any firm is on its record.
-_IDLE = Q(state=JobRun.State.DONE, done=0, skipped=0, declined=0, failed=0, stale=0)
 
 
 class Rights:
@@ -111,12 +108,11 @@ class Rights:
         """Return the runs of which something may be seen, in no order."""
         if self.everything:
             return JobRun.objects.all()
-        seen = Q(started_by=self.user)
-        if whole := self._jobs_seen(whole=True):
-            seen |= Q(job__in=whole)
         touched = JobRunItem.objects.filter(self._seen_items(), run=OuterRef("pk"))
-        # Most runs of a job that looks each minute are idle: they are not looked into.
-        return JobRun.objects.filter(seen | (~_IDLE & Exists(touched)))
+        # Idle runs have no items: they are not looked into, and an index leaves them out.
+        seen = ~IDLE & (Q(started_by=self.user) | Exists(touched))
+        whole = self._jobs_seen(whole=True)
+        return JobRun.objects.filter(Q(job__in=whole) | seen if whole else seen)
 
     def items(self) -> "QuerySet[JobRunItem]":
         """Return the items that may be seen, in no order."""

@@ -15,6 +15,12 @@ from apps.core.reports import Outcome
 
 LEASE = timedelta(minutes=15)  # how long a run lock outlives its last heartbeat (spec A5.5)
 APPLICABLE = timedelta(days=30)  # how long a preview may be applied; then it is history
+# A run that no person started and that did nothing: it has no item. Most runs of a job that
+# looks each minute are idle.
+IDLE = Q(
+    *(("state__in", ["done", "paused"]), ("started_by", None)),
+    **dict.fromkeys(("done", "skipped", "declined", "failed", "stale"), 0),
+)
 
 
 class JobRunQuerySet(models.QuerySet["JobRun"]):
@@ -162,6 +168,9 @@ class JobRun(models.Model):
             models.Index(fields=["job", "-started_at"], name="jobs_jobrun_history"),
             models.Index(fields=["-started_at"], name="jobs_jobrun_newest"),
             # close_lost_runs looks through these every few minutes.
+            models.Index(
+                fields=["job", "-started_at"], condition=~IDLE, name="jobs_jobrun_not_idle"
+            ),
             models.Index(
                 fields=["job", "started_at"],
                 condition=Q(silent_since__isnull=False),

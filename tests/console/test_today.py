@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from apps.core import money
-from apps.firms.models import Firm
+from apps.firms.models import Firm, User
 from apps.jobs.models import ClusterSign, JobRun
 from tests.console.world import (
     CROWDS,
@@ -29,6 +29,7 @@ from tests.factories import FirmFactory, UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("at_noon")]
 
+HOUR = timedelta(hours=1)
 TODAY = "/admin/console/"
 
 
@@ -244,6 +245,19 @@ def test_filters_by_what_stands_in_the_address(
     root: Client, runs: dict[str, JobRun], asked: str, names: list[str]
 ) -> None:
     assert shown(root.get(f"{TODAY}?{asked}")) == [runs[name].pk for name in names]
+
+
+def test_leaves_out_what_did_nothing_until_it_is_asked_for(root: Client) -> None:
+    idle = [a_run(NOW, done=0), a_run(NOW - HOUR, state="paused")]
+    others = [
+        a_run(NOW - 2 * HOUR, done=0, started_by=User.objects.get(username="root")),
+        a_run(NOW - 3 * HOUR, done=0, skipped=1),
+        a_run(NOW - 4 * HOUR, state="busy"),
+        a_run(NOW - 5 * HOUR, state="running"),
+        a_run(NOW - 6 * HOUR),
+    ]
+    assert shown(root.get(TODAY)) == [run.pk for run in others]
+    assert shown(root.get(f"{TODAY}?idle=in")) == [run.pk for run in (*idle, *others)]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def granted(
 
 
 def a_run(at: datetime = NOW, *, took: float = 2, state: str = "done", **fields: Any) -> JobRun:
-    """Make a run that began at a time and took some seconds."""
+    """Make a run that took some seconds; one that ended well has done one thing."""
     over = state not in JobRun.UNDER_WAY
     return JobRun.objects.create(
         **{
@@ -58,6 +58,7 @@ def a_run(at: datetime = NOW, *, took: float = 2, state: str = "done", **fields:
             "started_at": at,
             "heartbeat_at": at,
             "ended_at": at + timedelta(seconds=took) if over else None,
+            "done": int(state == "done"),
         }
         | fields
     )

@@ -28,7 +28,7 @@ from apps.console.shell import Asking, page, press, show
 from apps.core import money
 from apps.core.reports import Outcome
 from apps.firms.models import Firm
-from apps.jobs.models import JobRun, JobRunItem
+from apps.jobs.models import IDLE, JobRun, JobRunItem
 from apps.jobs.timetable import Usual, usual_lengths
 
 SHOWN = 50  # runs on a page
@@ -43,6 +43,10 @@ PREVIEWS = {
     "": gettext_lazy("with previews"),
     "out": gettext_lazy("without previews"),
     "only": gettext_lazy("previews only"),
+}
+IDLERS = {
+    "": gettext_lazy("left out"),
+    "in": gettext_lazy("shown"),
 }
 SOURCES = {
     "command": gettext_lazy("a command"),
@@ -65,6 +69,11 @@ class Filters(forms.Form):
     source = forms.ChoiceField(required=False, label=gettext_lazy("Started by"))
     previews = forms.ChoiceField(
         required=False, label=gettext_lazy("Previews"), choices=list(PREVIEWS.items())
+    )
+    idle = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Runs that did nothing"),
+        choices=list(IDLERS.items()),
     )
     day = forms.DateField(
         required=False,
@@ -114,6 +123,8 @@ class Filters(forms.Form):
             runs = runs.filter(source=source)
         if previews := asked.get("previews"):
             runs = runs.filter(dry_run=previews == "only")
+        if not asked.get("idle"):
+            runs = runs.exclude(IDLE)
         if day := asked.get("day"):
             start = datetime.combine(day, time(), UTC)
             runs = runs.filter(started_at__gte=start, started_at__lt=start + timedelta(days=1))
