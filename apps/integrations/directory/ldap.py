@@ -169,8 +169,10 @@ def _cleaned(value: bytes) -> str:
     """Return a value as one line without what cannot be seen, and not too long."""
     text = bytes(value[: LONGEST * 4]).decode(errors="replace")
     text = " ".join(text.split())  # every kind of space and line break
-    seen = (c for c in text if c in JOINERS or unicodedata.category(c) not in UNSEEN)
-    return "".join(seen)[:LONGEST].strip()
+    if not text.isprintable():  # character by character is slow, and rarely needed
+        seen = (c for c in text if c in JOINERS or unicodedata.category(c) not in UNSEEN)
+        text = "".join(seen)
+    return text[:LONGEST].strip()
 
 
 def _number(entry: Raw, name: str) -> int | None:
