@@ -47,13 +47,25 @@ MISSING = "counterpart missing: "
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only PostgreSQL can prove, when this run is on SQLite."""
-    if connection.vendor == "postgresql":
-        return
-    left_out = [item for item in items if item.get_closest_marker("postgres")]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("postgres")]
+    """Leave out what only PostgreSQL can prove, when this run is on SQLite.
+
+    And have a database where no test asks for one: pytest-django would make none, and the
+    guard has a question (``_guard_was_asked``).
+    """
+    if connection.vendor != "postgresql":
+        left_out = [item for item in items if item.get_closest_marker("postgres")]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if not item.get_closest_marker("postgres")]
+    if items and not any(map(_asks_for_a_database, items)):
+        items[0].add_marker(pytest.mark.django_db)
+
+
+def _asks_for_a_database(item: pytest.Item) -> bool:
+    names = getattr(item, "fixturenames", ())
+    return bool(
+        item.get_closest_marker("django_db") or {"db", "transactional_db"}.intersection(names)
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
