@@ -94,7 +94,7 @@ def finish_uploads(
     with transaction.atomic(durable=True):
         ours = coming.filter(pk__in=[one.pk for one in stored]).select_for_update()
         finished.arrived = set(ours.values_list("pk", flat=True))
-        Document.objects.bulk_update(
+        bulk.update(
             [one for one in stored if one.pk in finished.arrived],
             ["state", "version_id", "etag", "updated_at"],
         )

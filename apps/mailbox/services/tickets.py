@@ -180,9 +180,7 @@ def _go_on(conversations: Sequence[_Conversation], now: datetime) -> None:
         if not ticket.is_open and any(not one.is_auto for one in came):
             ticket.status, ticket.closed_at = Status.OPEN, None
             reopened.append(ticket)
-    Ticket.objects.bulk_update(
-        tickets, ["last_message_at", "status", "closed_at", "updated_at"]
-    )
+    bulk.update(tickets, ["last_message_at", "status", "closed_at", "updated_at"])
     record_all(event("ticket_reopened", one, reason="A letter came in") for one in reopened)
 
 
