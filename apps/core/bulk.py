@@ -108,11 +108,7 @@ def update(rows: Sequence[models.Model], columns: Sequence[str]) -> None:
 
 
 def _cast(field: Any, connection: Any) -> str:
-    if connection.vendor != "postgresql":
-        return ""
-    return (
-        f"::{field.rel_db_type(connection) if field.primary_key else field.db_type(connection)}"
-    )
+    return f"::{field.cast_db_type(connection)}" if connection.vendor == "postgresql" else ""
 
 
 def _default(field: Any) -> Any:
