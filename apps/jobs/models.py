@@ -15,8 +15,8 @@ from apps.core.reports import Outcome
 
 LEASE = timedelta(minutes=15)  # how long a run lock outlives its last heartbeat (spec A5.5)
 APPLICABLE = timedelta(days=30)  # how long a preview may be applied; then it is history
-# A run that no person started and that did nothing: it has no item. Most runs of a job that
-# looks each minute are idle.
+# A run that did nothing, and that nobody who was signed in started: it has no item. Most runs
+# of a job that looks each minute are idle.
 IDLE = Q(
     *(("state__in", ["done", "paused"]), ("started_by", None)),
     **dict.fromkeys(("done", "skipped", "declined", "failed", "stale"), 0),
@@ -167,15 +167,17 @@ class JobRun(models.Model):
             # The run list of a job, and check_job_health's "last success".
             models.Index(fields=["job", "-started_at"], name="jobs_jobrun_history"),
             models.Index(fields=["-started_at"], name="jobs_jobrun_newest"),
-            # close_lost_runs looks through these every few minutes.
+            # The newest runs that one firm's people may see: idle ones touched no firm.
             models.Index(
                 fields=["job", "-started_at"], condition=~IDLE, name="jobs_jobrun_not_idle"
             ),
+            # What was missed.
             models.Index(
                 fields=["job", "started_at"],
                 condition=Q(silent_since__isnull=False),
                 name="jobs_jobrun_after_silence",
             ),
+            # close_lost_runs looks through these every few minutes.
             models.Index(
                 fields=["heartbeat_at"],
                 condition=Q(state="running"),

@@ -171,6 +171,19 @@ def test_a_day_has_a_mark_for_each_run_missed_time_and_time_to_come(root: Client
     assert lane.next_at == NOW.replace(hour=13, minute=10)
 
 
+def test_draws_words_as_words_and_leads_from_a_failure_to_its_run(root: Client) -> None:
+    a_schedule()
+    failed = a_run(NOW.replace(hour=9, minute=10), state="failed")
+    JobPause.objects.create(job=JOB, since=NOW, reason="<script>alert(1)</script>")
+    page = root.get(CALENDAR).content.decode()
+    assert "<title>Paused: &lt;script&gt;alert(1)&lt;/script&gt;</title>" in page
+    assert "<script>alert" not in page
+    words = "Mon 31 Mar 09:10: 1 failed"
+    link = f'<a href="/admin/console/runs/{failed.pk}/" aria-label="{JOB}, {words}">'
+    assert f'{link}<rect class="bad" ' in page
+    assert f"<title>{words}</title></rect></a>" in page
+
+
 def test_says_the_same_in_words(root: Client) -> None:
     a_schedule()
     for hour in (8, 9, 11, 12):

@@ -44,7 +44,7 @@ PREVIEWS = {
     "out": gettext_lazy("without previews"),
     "only": gettext_lazy("previews only"),
 }
-IDLERS = {
+DID_NOTHING = {
     "": gettext_lazy("left out"),
     "in": gettext_lazy("shown"),
 }
@@ -73,7 +73,7 @@ class Filters(forms.Form):
     idle = forms.ChoiceField(
         required=False,
         label=gettext_lazy("Runs that did nothing"),
-        choices=list(IDLERS.items()),
+        choices=list(DID_NOTHING.items()),
     )
     day = forms.DateField(
         required=False,
