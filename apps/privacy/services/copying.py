@@ -131,7 +131,10 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def _by_firm(pages: Sequence[Holding], copy: Copy) -> dict[int | None, Parts]:
-    """Return whose rows there are: tables and rows by firm; without one, the platform's."""
+    """Return whose rows there are: tables and rows by firm; the platform's first, without one.
+
+    Firms in the order of their keys, since a database lists distinct values in any.
+    """
     found: dict[int | None, Parts] = defaultdict(list)
     for page in pages:
         assert page.of is not None  # whatever is exported is found by it
@@ -144,7 +147,7 @@ def _by_firm(pages: Sequence[Holding], copy: Copy) -> dict[int | None, Parts]:
             rows = rows.filter(**{page.firm: copy.firm})
         for firm_id in rows.order_by().values_list(page.firm, flat=True).distinct():
             found[firm_id].append((page, rows.filter(**{page.firm: firm_id})))
-    return found
+    return dict(sorted(found.items(), key=lambda item: item[0] or 0))
 
 
 def _copy_category(
