@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from ipaddress import ip_address
 from threading import Event, Timer
 from typing import Any
@@ -23,7 +24,7 @@ from ldap3.core.exceptions import (
     LDAPSocketOpenError,
     LDAPStartTLSError,
 )
-from ldap3.operation.search import parse_filter
+from ldap3.operation.search import parse_filter, raw_attributes_to_dict_fast
 from pyasn1.error import PyAsn1Error
 
 from apps.integrations.directory import (
@@ -44,6 +45,7 @@ Raw = Mapping[str, Sequence[bytes]]  # attribute → values, whichever case it i
 Control = tuple[str, bool, Any]
 
 _PAGED = "1.2.840.113556.1.4.319"
+_ENTRY = 4  # SearchResultEntry (RFC 4511, 4.5.2)
 _FORBIDDEN = {
     results.RESULT_INVALID_CREDENTIALS: "the user or the password is wrong",
     results.RESULT_INSUFFICIENT_ACCESS_RIGHTS: "the account may not read this",
@@ -92,6 +94,7 @@ class Wire:
         # ldap3 puts an answer together from what it reads at once: few pieces, few copies.
         strategy: Any = self._connection.strategy
         strategy.socket_size = 65_536
+        strategy.decode_response_fast = partial(_decoded, strategy.decode_response_fast)
         self._server = server
         try:
             self._begin(place.security)
@@ -227,6 +230,20 @@ class Wire:
         if there is not None:
             with suppress(OSError):
                 socket.socket.shutdown(getattr(there, "inner", there), socket.SHUT_RDWR)
+
+
+def _decoded(others: Callable[[Any], dict[str, Any]], message: Any) -> dict[str, Any]:
+    """Decode one message of an answer; of an entry its bytes alone.
+
+    ldap3 would read every value as text as well: a third of what its answer costs, and unused
+    here, where texts are cleaned on the way in.
+    """
+    if message["protocolOp"] != _ENTRY:
+        return others(message)
+    name, attributes = message["payload"][:2]
+    read: Any = raw_attributes_to_dict_fast
+    raw = read(attributes[3])
+    return {"type": "searchResEntry", "raw_dn": name[3], "raw_attributes": raw}
 
 
 class _Metered:
