@@ -47,16 +47,20 @@ MISSING = "counterpart missing: "
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only PostgreSQL can prove, when this run is on SQLite.
+    """Leave out what this run cannot prove, or need not.
 
     And have a database where no test asks for one: pytest-django would make none, and the
     guard has a question (``_guard_was_asked``).
     """
-    if connection.vendor != "postgresql":
-        left_out = [item for item in items if item.get_closest_marker("postgres")]
-        if left_out:
-            config.hook.pytest_deselected(items=left_out)
-            items[:] = [item for item in items if not item.get_closest_marker("postgres")]
+    on_postgres, only_database = connection.vendor == "postgresql", config.option.only_database
+    kept, left_out = [], []
+    for item in items:
+        here = on_postgres or not item.get_closest_marker("postgres")
+        needed = not only_database or _is_about_the_database(item)
+        (kept if here and needed else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = kept
     if items and not any(map(_asks_for_a_database, items)):
         items[0].add_marker(pytest.mark.django_db)
 
@@ -66,6 +70,13 @@ def _asks_for_a_database(item: pytest.Item) -> bool:
     return bool(
         item.get_closest_marker("django_db") or {"db", "transactional_db"}.intersection(names)
     )
+
+
+def _is_about_the_database(item: pytest.Item) -> bool:
+    """Whether another database may make a difference: by fixture, or for a real cluster."""
+    if item.get_closest_marker("browser"):
+        return False
+    return _asks_for_a_database(item) or "file_database" in getattr(item, "fixturenames", ())
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

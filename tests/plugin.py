@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Run on PostgreSQL: TEST_DATABASE_URL's server, or one started for this run.",
     )
+    parser.addoption(
+        "--only-database",
+        action="store_true",
+        help="Leave out what a run on another database has shown for this one: tests that ask "
+        "for none, and browsers, which see the same pages.",
+    )
 
 
 @pytest.hookimpl(wrapper=True)  # around pytest-django, which reads the settings

@@ -8,11 +8,12 @@ from playwright.sync_api import Page, expect
 
 from apps.access.models import Authenticator
 from tests.factories import PASSWORD, MembershipFactory, code_of
-from tests.servers.chromium import assert_for_everybody
+from tests.servers.chromium import assert_for_everybody, on_a_desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
+@on_a_desk
 def test_from_the_menu_to_the_next_sign_in(page: Page, live_server: Any) -> None:
     complaints: list[str] = []
     asked: list[str] = []
@@ -58,6 +59,7 @@ def test_from_the_menu_to_the_next_sign_in(page: Page, live_server: Any) -> None
     assert {url for url in asked if not url.startswith(live_server.url)} == set()
 
 
+@on_a_desk
 @pytest.mark.usefixtures("strange_machine")
 def test_a_strange_machine_is_seen_at_once(page: Page, live_server: Any) -> None:
     MembershipFactory(user__username="ada")

@@ -8,10 +8,12 @@ from playwright.sync_api import Page, expect
 from apps.billing.models import Invoice
 from tests.admin.world import OURS, THEIRS, furnish, staff_of
 from tests.factories import PASSWORD
+from tests.servers.chromium import on_a_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
+@on_a_phone
 def test_signs_in_finds_an_invoice_and_sees_its_lines(page: Page, live_server: Any) -> None:
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -22,7 +22,7 @@ from tests.billing.collecting import Shop, attempts, open_shop, state
 from tests.console.browsing import work_off
 from tests.console.world import a_run, a_schedule, an_item, granted, superuser
 from tests.factories import PASSWORD
-from tests.servers.chromium import assert_for_everybody
+from tests.servers.chromium import assert_for_everybody, on_a_desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -102,6 +102,7 @@ def record(transactional_db: None) -> dict[str, str]:
     }
 
 
+@on_a_desk
 @pytest.mark.parametrize("language", ["en", "ar"])
 def test_every_page_is_for_everybody(
     watched: Watched, record: dict[str, str], settings: Settings, language: str
@@ -118,6 +119,7 @@ def test_every_page_is_for_everybody(
     watched.kept_quiet()
 
 
+@on_a_desk
 def test_the_first_load_is_small(watched: Watched, record: dict[str, str]) -> None:
     sizes: dict[str, int] = {}
 

@@ -1,42 +1,19 @@
 """A clerk files a certificate and gets it back, in a real Chromium."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from apps.documents.models import Document
 from apps.firms.rights import staff_group
 from tests.documents.filing import PDF
 from tests.factories import PASSWORD, FirmFactory, MembershipFactory
-from tests.servers.chromium import ARGUMENTS, find_chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 PAGE = b"<html><body><h1>Sign in</h1><script>document.title = 'run'</script></body></html>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        # Playwright's synchronous API runs an event loop in this thread.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[390, 1440], ids=["phone", "desk"])
-def page(
-    browser: Browser, request: pytest.FixtureRequest, transactional_db: None
-) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": request.param, "height": 844}, accept_downloads=True
-    )
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.admin.world import staff_of
 from tests.documents.filing import PDF
 from tests.documents.requesting import address
 from tests.factories import PASSWORD, ContactFactory, FirmFactory
+from tests.servers.chromium import on_a_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -37,6 +38,7 @@ def a_file(name: str, content: bytes = PDF) -> dict[str, Any]:
     return {"name": name, "mimeType": "application/pdf", "buffer": content}
 
 
+@on_a_phone
 def test_asks_receives_refuses_and_receives_again(
     page: Page, visitor: Page, live_server: Any, clerk: User, folder: Path
 ) -> None:

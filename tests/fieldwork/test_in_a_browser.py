@@ -1,10 +1,9 @@
 """An office takes a job from the first call to the contractor's pay, in a real Chromium."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from apps.audit.models import AuditEvent
 from apps.fieldwork.models import Payout, WorkOrder
@@ -17,28 +16,9 @@ from tests.factories import (
     DocumentFactory,
 )
 from tests.fieldwork.working import contractor_of
-from tests.servers.chromium import ARGUMENTS, find_chromium
+from tests.servers.chromium import on_a_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        # Playwright's synchronous API runs an event loop in this thread.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[390, 1440], ids=["phone", "desk"])
-def page(
-    browser: Browser, request: pytest.FixtureRequest, transactional_db: None
-) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": request.param, "height": 900})
-    yield context.new_page()
-    context.close()
 
 
 class Clerk:
@@ -81,6 +61,7 @@ class Clerk:
         expect(self.page.locator(f".field-{field} .readonly").first).to_have_text(text)
 
 
+@on_a_phone
 def test_from_the_first_call_to_the_contractors_pay(
     page: Page, live_server: Any, firm: Firm
 ) -> None:

@@ -1,18 +1,16 @@
 """A clerk reads a conversation and closes its ticket, in a real Chromium."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from apps.firms.rights import staff_group
 from apps.mailbox.models import EmailConnection, Ticket
 from tests.factories import PASSWORD, EmailConnectionFactory, FirmFactory, MembershipFactory
 from tests.mailbox.corpus import attachment, multipart
 from tests.mailbox.post import letter, take_in
-from tests.servers.chromium import ARGUMENTS, find_chromium
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -32,27 +30,6 @@ EVIL = """
 <table border="1"><tr><th>Month</th><th>Rows</th></tr><tr><td>May</td><td>500</td></tr></table>
 </body></html>
 """.replace("\n", "\r\n")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
-        # Playwright's synchronous API runs an event loop in this thread.
-        environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[390, 1440], ids=["phone", "desk"])
-def page(
-    browser: Browser, request: pytest.FixtureRequest, transactional_db: None
-) -> Iterator[Page]:
-    context = browser.new_context(
-        viewport={"width": request.param, "height": 1000}, accept_downloads=True
-    )
-    yield context.new_page()
-    context.close()
 
 
 @pytest.fixture

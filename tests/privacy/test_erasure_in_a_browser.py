@@ -10,6 +10,7 @@ from apps.privacy.models import ErasureRequest
 from tests.factories import PASSWORD
 from tests.privacy.erasing import EMAIL, NAME, a_firm, bob_of, furnish
 from tests.privacy.test_erasure_admin import owner_of, run_what_is_queued
+from tests.servers.chromium import on_a_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -38,6 +39,7 @@ def press(page: Page, action: str) -> None:
     page.get_by_role("button", name="Go").click()
 
 
+@on_a_phone
 def test_from_the_letter_to_the_end(page: Page, live_server: Any, bob: Contact) -> None:
     complaints = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

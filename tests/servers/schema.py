@@ -18,7 +18,7 @@ from tests.servers.postgres import client_program
 
 ROOT = Path(__file__).parents[2]
 # What decides how a schema comes out.
-MAKERS = ("apps/*/migrations/*.py", "apps/billing/views_sql/**/*", "requirements/dev.txt")
+MAKERS = ("apps/*/migrations/*.py", "apps/billing/views_sql/*.*", "requirements/dev.txt")
 KEPT = ROOT / "var" / "schemas"
 TEMPLATE = "nightshift_template"
 

@@ -111,14 +111,14 @@ def test_leaves_a_known_event_as_it_is_when_it_comes_again(
 
 
 @pytest.mark.slow
-def test_10000_repetitions_change_nothing(account: GatewayAccount) -> None:
+def test_1000_repetitions_change_nothing(account: GatewayAccount) -> None:
     raw = written()
     headers = {"Stripe-Signature": stripe_signature(raw)}
     how: dict[str, Any] = {"provider": "stripe", "key": account.key, "headers": headers}
     how["path"] = "/"
     assert services.receive(raw=raw, now=timezone.now(), **how)
     before = WebhookEvent.objects.values().get()
-    again = {services.receive(raw=raw, now=timezone.now(), **how) for _ in range(10_000)}
+    again = {services.receive(raw=raw, now=timezone.now(), **how) for _ in range(1_000)}
     assert again == {None}
     assert WebhookEvent.objects.values().get() == before
 
