@@ -1,25 +1,25 @@
 """What the calendar draws: for each job its runs, what was missed, its pauses, the future.
 
-Runs are counted by the database, by job, hour or day, and state; a lane has one mark for each
-of those at most, however many runs there were.
+Runs are counted by the database, by job, cell and state; a lane has one mark for each of
+those at most, however many runs there were.
 """
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, Max, Min, QuerySet
-from django.db.models.functions import TruncDay, TruncHour
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from apps.console.signs import TONES
 from apps.core import days
+from apps.core.buckets import Bucket
 from apps.jobs.job import Job
 from apps.jobs.models import JobPause, JobRun
 from apps.jobs.timetable import YEAR, Missed, Timing
@@ -160,8 +160,9 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """So many runs of a job that began within an hour or a day and ended in one way."""
+    """So many runs of a job that began within a cell of the span and ended in one way."""
 
+    cell: int
     state: str
     runs: int
     first: datetime
@@ -169,23 +170,17 @@ class Tally:
 
 
 def tallies(runs: "QuerySet[JobRun]", span: Span) -> dict[str, list[Tally]]:
-    """Count the runs of a span by job, hour or day, and state, in one statement."""
+    """Count the runs of a span by job, cell and state, in one statement."""
     within = runs.filter(dry_run=False, started_at__gte=span.start, started_at__lt=span.end)
-    # Hours of UTC have no summer time; days are the zone's own.
-    part = (
-        TruncDay("started_at", tzinfo=span.zone)
-        if span.hours == 24
-        else TruncHour("started_at", tzinfo=UTC)
-    )
     rows = (
-        within.annotate(part=part)
-        .values_list("job", "part", "state")
+        within.annotate(bucket=Bucket("started_at", span.edges))
+        .values_list("job", "bucket", "state")
         .annotate(runs=Count("pk"), first=Min("started_at"), newest=Max("pk"))
-        .order_by("job", "part")
+        .order_by("job", "bucket")
     )
     found: dict[str, list[Tally]] = defaultdict(list)
-    for job, _part, state, number, first, newest in rows:
-        found[job].append(Tally(state, number, first, newest))
+    for job, bucket, *counted in rows:
+        found[job].append(Tally(bucket - 1, *counted))
     return found
 
 
@@ -249,7 +244,7 @@ def _draw_runs(lane: Lane, span: Span, found: Sequence[Tally], *, by_cell: bool)
     edges = span.edges
     cells: dict[int, list[Tally]] = defaultdict(list)
     for tally in found:
-        cells[bisect_right(edges, tally.first) - 1].append(tally)
+        cells[tally.cell].append(tally)
     for number, within in sorted(cells.items()):
         states: Counter[str] = Counter()
         tones: Counter[str] = Counter()

@@ -226,6 +226,15 @@ def test_longer_spans_have_cells(root: Client) -> None:
     assert marks(month, "future")[0] == "Mon 31 Mar 00:00: due 11 times"
 
 
+def test_half_an_hour_from_utc_each_run_is_in_its_own_day(root: Client) -> None:
+    FirmFactory(slug="pune", timezone="Asia/Kolkata")
+    a_schedule()
+    for minute in (5, 55):  # 23:35 and 00:25 there
+        a_run(datetime(2025, 3, 30, 18, minute, tzinfo=UTC))
+    week = lane_of(root.get(f"{CALENDAR}?span=7d&zone=pune"))
+    assert marks(week, "good") == ["Sun 30 Mar 18:00: 1 done", "Mon 31 Mar 00:00: 1 done"]
+
+
 def test_a_pause_is_shown_with_its_reason_and_nothing_is_due_in_it(root: Client) -> None:
     a_schedule()
     a_run(NOW.replace(hour=8, minute=10))
