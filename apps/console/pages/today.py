@@ -252,7 +252,8 @@ def _confined_to(run: JobRun, names: Mapping[Any, str]) -> str:
 
 def _visible(rights: Rights) -> "QuerySet[JobRun]":
     """Return the runs that may be seen, with what a row needs."""
-    again = JobRun.objects.filter(retry_of=OuterRef("pk"))
+    # Said twice, for PostgreSQL looks through every run there is unless it knows how few are.
+    again = JobRun.objects.filter(retry_of=OuterRef("pk"), retry_of__isnull=False)
     runs = rights.runs().select_related("started_by", "acknowledged_by")
     return runs.annotate(retried=Exists(again)).order_by("-started_at", "-pk")
 
