@@ -64,15 +64,15 @@ def test_leaves_no_usable_token_in_any_column() -> None:
     services.view(request=request, now=NOW)
     ask(document=request.document, signer=request.signer)
     _, newest = ask(document=request.document, signer=request.signer)
-    values = [
+    values = {
         value if isinstance(value, str) else json.dumps(value, cls=DjangoJSONEncoder)
         for model in apps.get_models()
-        if model._meta.managed
+        if model._meta.managed and model._meta.app_label not in {"auth", "contenttypes"}
         for row in model._default_manager.values_list()
         for value in row
-    ]
+    }
     request.refresh_from_db()
-    assert {request.token_hash, request.token_nonce} < set(values)
+    assert {request.token_hash, request.token_nonce} < values
     assert not [value for value in values if token in value or newest in value]
     assert not [value for value in values if services.find_by_token(value)]
 
