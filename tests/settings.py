@@ -25,5 +25,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     # A file, not memory: the processes of a real cluster open it too.
     _database["TEST"] = {"NAME": str(Path(_database["NAME"]).with_name("test.sqlite3"))}
     _database["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-elif "TEST_SCHEMA" in os.environ:
-    _database["TEST"] = {"TEMPLATE": os.environ["TEST_SCHEMA"]}
+else:
+    _database["ENGINE"] = "tests.servers.quick_flush"
+    if "TEST_SCHEMA" in os.environ:
+        _database["TEST"] = {"TEMPLATE": os.environ["TEST_SCHEMA"]}

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL, emptied quickly between tests; see ``base``."""
