@@ -37,7 +37,7 @@ night: $(INSTALLED) ## The same night, finite: every scheduled job once, and its
 	@exec $(BIN)/python -m project.demo night
 
 # The second time without what the database makes no difference to (tests/plugin.py).
-test: $(INSTALLED) counterparts ## The whole suite on SQLite, then on PostgreSQL
+test: $(INSTALLED) counterparts ## The whole suite on SQLite, then what PostgreSQL may change
 	@failed=0; \
 	echo "== Tests on SQLite"; \
 	$(BIN)/python -m pytest -n 2 --dist worksteal || failed=1; \
