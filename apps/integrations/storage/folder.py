@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -47,6 +48,7 @@ class FolderStorage:
 
     def __init__(self, *, folder: str) -> None:
         self._folder = Path(folder)
+        self._is_swept = False
 
     def __repr__(self) -> str:
         return "<local folder>"
@@ -115,19 +117,26 @@ class FolderStorage:
     def _path(self, key: str) -> Path:
         check_key(key)
         path = self._folder / key
-        if not path.parent.resolve().is_relative_to(self._folder.resolve()):
+        if not path.parent.resolve().is_relative_to(self._place):
             raise StorageRefused("This key leads out of the folder.")  # through a link in it
         return path
 
+    @cached_property
+    def _place(self) -> Path:
+        """Where the folder really is."""
+        return self._folder.resolve()
+
     def _open_incoming(self) -> Path:
-        """Return the folder where files grow, without what died there."""
+        """Return the folder where files grow; the first time without what died there."""
         incoming = self._folder / INCOMING
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         incoming.mkdir(mode=0o700, exist_ok=True)
-        for stray in incoming.iterdir():
-            with suppress(FileNotFoundError):
-                if stray.stat().st_mtime < time.time() - FORGOTTEN:
-                    stray.unlink()
+        if not self._is_swept:
+            for stray in incoming.iterdir():
+                with suppress(FileNotFoundError):
+                    if stray.stat().st_mtime < time.time() - FORGOTTEN:
+                        stray.unlink()
+            self._is_swept = True
         return incoming
 
     def _below(self, start: str, prefix: str) -> Iterator[Stored]:

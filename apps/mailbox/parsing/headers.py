@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
 from email.header import decode_header
+from itertools import chain
 
 from apps.mailbox.parsing.texts import clean_line, decode_bytes
 
@@ -130,7 +131,7 @@ def read_date(fields: Fields) -> datetime | None:
         return None
 
 
-def is_automatic(fields: Fields) -> bool:
+def is_automatic(fields: Fields, sender: Address) -> bool:
     """Tell whether a machine wrote it: nobody may answer that by machine (spec D31)."""
     submitted = _first(fields, "auto-submitted").partition(";")[0].strip().lower()
     if submitted not in {"", "no"}:
@@ -139,15 +140,14 @@ def is_automatic(fields: Fields) -> bool:
         return True
     if any(_EMPTY.fullmatch(value) for value in fields.get("return-path", ())):
         return True
-    sender = read_sender(fields)
     return bool(_DAEMON.match(sender.email) or _DAEMON.match(sender.name))
 
 
-def addressees(fields: Fields) -> Iterator[str]:
-    """Yield the addresses that a letter was sent to, as far as its header tells."""
-    for name in ("to", "cc", "delivered-to", "x-original-to", "envelope-to"):
-        for person in read_people(fields, name):
-            yield person.email
+def addressees(fields: Fields, named: Iterable[Address]) -> Iterator[str]:
+    """Yield the addresses that a letter was sent to: of those named in it, and by servers."""
+    noted = (read_people(fields, by) for by in ("delivered-to", "x-original-to", "envelope-to"))
+    for person in chain(named, *noted):
+        yield person.email
 
 
 def _person(name: str, email: str) -> Address:

@@ -80,17 +80,19 @@ def _parse(raw: bytes) -> "Message[str, str]":
 def _parsed(message: "Message[str, str]", raw: bytes, body: Body) -> Parsed:
     fields = headers.collect_fields(message.raw_items())
     ids = headers.read_ids(fields, "message-id")
+    sender = headers.read_sender(fields)
+    to, cc = (headers.read_people(fields, name) for name in ("to", "cc"))
     return Parsed(
-        sender=headers.read_sender(fields),
-        to=headers.read_people(fields, "to"),
-        cc=headers.read_people(fields, "cc"),
+        sender=sender,
+        to=to,
+        cc=cc,
         subject=headers.read_subject(fields),
         date=headers.read_date(fields),
         message_id=ids[0] if ids else "",
         in_reply_to=headers.read_ids(fields, "in-reply-to"),
         references=headers.read_ids(fields, "references")[-headers.MOST_REFERENCES :],
-        is_automatic=headers.is_automatic(fields),
-        addressees=frozenset(headers.addressees(fields)),
+        is_automatic=headers.is_automatic(fields, sender),
+        addressees=frozenset(headers.addressees(fields, (*to, *cc))),
         fingerprint=_fingerprint(fields, raw),
         text=body.text,
         html=body.html,

@@ -73,7 +73,7 @@ def test_keeps_nothing_of_a_file_that_finds_no_room(storage: Storage, folder: Pa
 
 
 def test_sweeps_up_what_a_dead_process_was_writing(storage: Storage, folder: Path) -> None:
-    put(storage)
+    put(get_storage())
     old, fresh = folder / ".incoming" / "old", folder / ".incoming" / "fresh"
     for stray in (old, fresh):
         stray.write_bytes(PDF)
