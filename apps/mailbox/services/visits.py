@@ -42,7 +42,7 @@ from apps.mailbox.services.storing import NEW, Reason, known_letters, store_page
 
 CONNECTIONS = "connections synced"  # a tally
 LOOK = 200  # letters looked at together; also whose files are fetched again in one run
-PAGE, PAGE_BYTES = 25, 2_000_000  # letters fetched and stored together
+PAGE, PAGE_BYTES = 100, 2_000_000  # letters fetched and stored together
 
 
 class _Taken(Exception):  # noqa: N818 - a state of the mailbox, said as such
