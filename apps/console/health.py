@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from apps.jobs.health import Finding, examine
 from apps.jobs.models import ClusterSign, JobPause
-from apps.jobs.timetable import Missed, missed, schedules, timings
+from apps.jobs.timetable import Missed, missed, timings, with_changes
 
 LOOKED_BACK = timedelta(days=30)
 LOOKED_AHEAD = timedelta(minutes=2)
@@ -67,7 +67,7 @@ class Condition:
 def look(*, now: datetime) -> Condition:
     """Look at the schedules, the record of runs, the queue and the clusters."""
     since = now - LOOKED_BACK
-    rows = schedules()
+    rows = list(with_changes())
     pauses = list(JobPause.objects.touching(since, now + LOOKED_AHEAD))
     found = examine(now=now, rows=rows, pauses=pauses)
     lost = missed(timings(rows), pauses, since=since, now=now)

@@ -18,20 +18,16 @@ from typing import Any
 from cronsim import CronSim
 from django.contrib.admin.models import LogEntry
 from django.db.models import (
-    Case,
-    CharField,
     OuterRef,
     Q,
     QuerySet,
     Subquery,
     TextField,
-    Value,
-    When,
 )
 from django.db.models.functions import Cast
 from django_q.models import Schedule
 
-from apps.core.batches import all_of
+from apps.core.batches import for_each
 from apps.core.days import Clock
 from apps.core.problems import BadOption
 from apps.jobs.job import Job, registry
@@ -47,6 +43,7 @@ JITTER = timedelta(minutes=1)  # the scheduler looks twice a minute
 SHORTEST = timedelta(minutes=1.5)  # a silence that says nothing, whatever the cron
 MEASURED = 30  # how many runs say what is usual
 FEWEST = 5  # fewer say nothing
+ANY = "any job"  # stands in a query for the name that has its turn
 
 _STEPS = {
     Schedule.HOURLY: HOUR,
@@ -62,7 +59,7 @@ class Timing:
     """One schedule of a job, as far as it can be read and starts anything at all."""
 
     job: Job
-    row: Any  # a Schedule, as ``schedules`` returns it
+    row: Any  # a Schedule, as ``with_changes`` returns it
 
     @cached_property
     def arguments(self) -> Mapping[str, Any]:
@@ -168,18 +165,6 @@ class Missed:
     count: int
 
 
-def schedules() -> list[Schedule]:
-    """Return every schedule, each with the time at which its job last began."""
-    named = Case(
-        *(When(func__in=paths_of(job), then=Value(job.name)) for job in registry()),
-        default=Value(""),
-        output_field=CharField(),
-    )
-    runs = JobRun.objects.filter(_ACTED, job=OuterRef("of")).order_by("-started_at")
-    last = Subquery(runs.values("started_at")[:1])
-    return list(with_changes().annotate(of=named).annotate(last_run_at=last))
-
-
 def with_changes() -> "QuerySet[Schedule]":
     """Return every schedule, each with the time at which a person last changed it."""
     changes = LogEntry.objects.filter(
@@ -243,11 +228,11 @@ def missed(
 ) -> list[Missed]:
     """Return what was due since a time and did not run, by job and oldest first.
 
-    The schedules are those of ``schedules``. Any run of the job counts, whoever started it. A
-    schedule is judged from its job's first run or a person's last change of it. Of schedules
-    that are confined to a firm nothing is said.
+    Any run of the job counts, whoever started it. A schedule is judged from its job's first
+    run or a person's last change of it. Of schedules that are confined to a firm nothing is
+    said.
     """
-    judged = [timing for timing in timings if timing.for_all and timing.row.last_run_at]
+    judged = [timing for timing in timings if timing.for_all]
     until = now - SETTLES
     if not judged or since >= until:
         return []
@@ -256,7 +241,7 @@ def missed(
     for timing in judged:
         row, name = timing.row, timing.job.name
         held = [pause for pause in pauses if pause.job == name]
-        for before, after in [*silences.get(name, ()), (row.last_run_at, FAR)]:
+        for before, after in silences.get(name, ()):
             start = max(before, since, row.changed_at or since)
             found += _missed_within(timing, start, after, held, until=until)
     return found
@@ -308,16 +293,20 @@ def silence_before(run: JobRun, job: Job) -> datetime | None:
 def _silences(
     names: Collection[str], *, since: datetime
 ) -> dict[str, list[tuple[datetime, datetime]]]:
-    """Return, by job, the times between two runs that are longer than between two dues."""
-    ended = JobRun.objects.filter(
-        _ACTED, job__in=names, silent_since__isnull=False, started_at__gte=since
-    )
-    silences: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
-    rows = ended.order_by("job", "started_at").values_list("job", "silent_since", "started_at")
-    for job, before, at in rows:
-        assert before is not None  # by the filter
-        silences[job].append((before, at))
-    return silences
+    """Return, by job, the times in which nothing ran for longer than between two dues.
+
+    The last one goes on: it begins with the last run. Of a job that never ran there is none.
+    """
+    acted = JobRun.objects.filter(_ACTED).only("job", "silent_since", "started_at")
+    newest = acted.of(ANY).order_by("-started_at")[:1]
+    silent = acted.filter(job__in=names, silent_since__isnull=False, started_at__gte=since)
+    last: dict[str, datetime] = {}
+    ended: dict[str, set[tuple[datetime, datetime]]] = defaultdict(set)
+    for run in for_each(names, newest, silent, stand_in=ANY):
+        last[run.job] = max(run.started_at, last.get(run.job, run.started_at))
+        if run.silent_since and run.started_at >= since:
+            ended[run.job].add((run.silent_since, run.started_at))
+    return {job: [*sorted(ended[job]), (at, FAR)] for job, at in last.items()}
 
 
 # ---- how long runs take ---------------------------------------------------------------------
@@ -337,21 +326,18 @@ def usual_lengths(jobs: Collection[str], *, before: datetime | None = None) -> d
 
     Those that began before a time, if one is named; too few say nothing.
     """
-    branches = []
-    for name in sorted(jobs):
-        ended = (
-            JobRun.objects.of(name)
-            .real()
-            .filter(state__in=[JobRun.State.DONE, JobRun.State.PARTIAL], ended_at__isnull=False)
-        )
-        if before is not None:
-            ended = ended.filter(started_at__lt=before)
-        newest = ended.order_by("-started_at").values("pk")[:MEASURED]
-        chosen = JobRun.objects.filter(pk__in=newest)
-        branches.append(chosen.values_list("job", "started_at", "ended_at"))
+    ended = (
+        JobRun.objects.of(ANY)
+        .real()
+        .filter(state__in=[JobRun.State.DONE, JobRun.State.PARTIAL], ended_at__isnull=False)
+    )
+    if before is not None:
+        ended = ended.filter(started_at__lt=before)
+    newest = ended.order_by("-started_at").only("job", "started_at", "ended_at")[:MEASURED]
     lengths: dict[str, list[float]] = defaultdict(list)
-    for job, started_at, ended_at in all_of(branches):
-        lengths[job].append((ended_at - started_at).total_seconds())
+    for run in for_each(jobs, newest, stand_in=ANY):
+        if run.took is not None:
+            lengths[run.job].append(run.took.total_seconds())
     return {job: _usual(took) for job, took in lengths.items() if len(took) >= FEWEST}
 
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.contacts.models import Contact
-from apps.core.batches import batched, by_key, pages
+from apps.core.batches import batched, by_key, for_each, pages
 from tests.factories import ContactFactory, FirmFactory
 
 pytestmark = pytest.mark.django_db
@@ -100,3 +102,26 @@ def test_leaves_rows_out_of_a_page_that_no_longer_match() -> None:
 def test_cuts_things_into_lists() -> None:
     assert list(batched(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(batched([], 2)) == []
+
+
+def test_asks_the_same_of_each_in_one_statement() -> None:
+    for slug, names in (("alder", "abcd"), ("birch", "xy"), ("cedar", "z")):
+        firm = FirmFactory(slug=slug)
+        for name in names:
+            ContactFactory(firm=firm, display_name=name)
+    of_firm = Contact.objects.filter(firm__slug="any firm").only("display_name")
+    last_two = of_firm.order_by("-display_name")[:2]
+    with CaptureQueriesContext(connection) as asked:
+        found = for_each(["alder", "birch", "nobody's"], last_two, stand_in="any firm")
+        assert sorted(one.display_name for one in found) == ["c", "d", "x", "y"]
+    assert len(asked) == 1
+    first = of_firm.order_by("display_name")[:1]
+    once = Contact.objects.filter(display_name="y").only("display_name")
+    told = for_each(["alder", "cedar"], first, last_two, once, stand_in="any firm")
+    assert sorted(one.display_name for one in told) == ["a", "c", "d", "y", "z", "z"]
+
+
+def test_asks_nothing_for_nobody() -> None:
+    with CaptureQueriesContext(connection) as asked:
+        assert list(for_each([], Contact.objects.all(), stand_in="any firm")) == []
+    assert len(asked) == 0

@@ -21,7 +21,6 @@ from apps.jobs.timetable import (
     Timing,
     missed,
     next_acting,
-    schedules,
     silence_before,
     timings,
     usual_lengths,
@@ -46,7 +45,7 @@ def day(hours: int, minutes: int = 0, seconds: int = 0, *, date: int = 31) -> da
 def find(since: datetime = SINCE) -> list[tuple[str, int]]:
     """Return the first times of what was missed, and how many times each stands for."""
     note_silences()
-    rows = timings(schedules())
+    rows = timings()
     found = missed(rows, list(JobPause.objects.all()), since=since, now=NOW)
     return [(f"{one.first:%d %H:%M}", one.count) for one in found]
 
@@ -177,7 +176,7 @@ def test_a_month_of_minutes_costs_two_statements() -> None:
     note_silences()
     since = NOW - timedelta(days=30)
     with CaptureQueriesContext(connection) as asked:
-        (found,) = missed(timings(schedules()), [], since=since, now=NOW)
+        (found,) = missed(timings(), [], since=since, now=NOW)
     assert (f"{found.first:%d %H:%M}", found.count) == ("03 17:51", 39_995)
     assert len(asked) == 2
 

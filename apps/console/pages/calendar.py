@@ -18,7 +18,7 @@ from apps.console.shell import Asking, page, show
 from apps.core import days
 from apps.firms.models import Firm
 from apps.jobs.models import JobPause
-from apps.jobs.timetable import missed, schedules, timings
+from apps.jobs.timetable import missed, timings
 
 ROW, HEAD = 26, 30  # pixels
 FIRST, LAST = date(2000, 1, 2), date(2100, 1, 1)
@@ -73,7 +73,7 @@ def calendar(request: Asking) -> HttpResponseBase:
     span = Span(zone_name, day - timedelta(days=before), before + after + 1, hours)
     seen = rights.jobs()
     whole = {job.name for job in seen if rights.may(Verb.VIEW, job.name)}
-    rows = timings(schedules())
+    rows = timings()
     pauses = list(JobPause.objects.touching(span.start, span.end).order_by("since"))
     lost = missed(
         [timing for timing in rows if timing.job.name in whole],
