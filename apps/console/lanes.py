@@ -82,6 +82,10 @@ class Span:
         }
         return [*sorted(edges), self.end]
 
+    @cached_property
+    def edges_in_words(self) -> list[str]:
+        return [_local(edge, self) for edge in self.edges]
+
     def labels(self) -> Iterator["Label"]:
         """Yield what stands above the lanes: hours of one day, or dates."""
         if self.days == 1:
@@ -251,7 +255,7 @@ def _draw_runs(lane: Lane, span: Span, found: Sequence[Tally], *, by_cell: bool)
         for tally in within:
             states[tally.state] += tally.runs
             tones[TONES[State(tally.state)]] += tally.runs
-        words = f"{_local(edges[number], span)}: {_counted(states)}"
+        words = f"{span.edges_in_words[number]}: {_counted(states)}"
         worst = next(tone for tone in WORST_FIRST if tone in tones)
         newest = max(t.newest for t in within if TONES[State(t.state)] == worst)
         run = newest if worst in {"bad", "warn"} else None
@@ -283,7 +287,7 @@ def _draw_missed(lane: Lane, span: Span, lost: Sequence[Missed], *, by_cell: boo
     for number, count in sorted(cells.items()):
         shape = HEAD if span.x(edges[number]) in drawn else {}
         text = ngettext("%(at)s: missed once", "%(at)s: missed %(n)d times", count)
-        words = text % {"at": _local(edges[number], span), "n": count}
+        words = text % {"at": span.edges_in_words[number], "n": count}
         lane.marks.append(_cell(span, edges, number, "missed", words, to_job=True, **shape))
 
 
@@ -306,7 +310,7 @@ def _draw_future(
                 lane.marks.append(Mark(span.x(at), TICK, "future", _local(at, span)))
     for number, count in sorted(cells.items()):
         text = ngettext("%(at)s: due once", "%(at)s: due %(n)d times", count)
-        words = text % {"at": _local(edges[number], span), "n": count}
+        words = text % {"at": span.edges_in_words[number], "n": count}
         lane.marks.append(_cell(span, edges, number, "future", words, after=now))
 
 
