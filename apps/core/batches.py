@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 SIZE = 500
 AHEAD = 20_000  # keys
+EACH = "each of some"  # stands in a query for what has its turn
 
 
 def by_key(rows: "QuerySet[M]", *, size: int = SIZE) -> Iterator[M]:
@@ -79,17 +80,17 @@ def all_of(branches: "Sequence[QuerySet[Any, Any]]") -> list[Any]:
     return list(first.union(*others, all=True) if others else first)
 
 
-def for_each(values: Collection[Any], *queries: "QuerySet[M]", stand_in: Any) -> Iterable[M]:
-    """Return the rows of queries that are asked for each of some values, in one statement.
+def for_each(values: Collection[str], *queries: "QuerySet[M]") -> Iterable[M]:
+    """Return the rows of queries that are asked for each of some texts, in one statement.
 
-    The queries ask for ``stand_in`` where each value has its turn; one that does not is asked
-    once. They are compiled once: to build a union of thirty takes longer than to answer it.
+    The queries ask for ``EACH`` where each text has its turn; one that does not is asked once.
+    They are compiled once: to build a union of thirty takes longer than to answer it.
     """
     turns, told = list[str](), list[Any]()
     for rows in queries if values else ():
         sql, given = rows.query.get_compiler(rows.db).as_sql()
-        each = list(values) if stand_in in given else [stand_in]
+        each = list(values) if EACH in given else [EACH]
         # Django's own SQL; values are parameters.
         turns += [f"SELECT * FROM ({sql}) AS turn"] * len(each)  # noqa: S608
-        told += [value if one == stand_in else one for value in each for one in given]
+        told += [value if one == EACH else one for value in each for one in given]
     return queries[0].model._base_manager.raw(" UNION ALL ".join(turns), told) if turns else []

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Max, Min, QuerySet, Subquery, Sum
+from django.db.models import Count, Max, Min, QuerySet, Sum
 from django_q.models import OrmQ
 from django_q.status import Stat
 
+from apps.core.batches import EACH, for_each
 from apps.core.reports import Outcome
 from apps.jobs.job import Job, registry
 from apps.jobs.models import ClusterSign, JobRun
@@ -97,8 +98,6 @@ def newest_runs(jobs: Iterable[Job], *, among: "QuerySet[JobRun]") -> dict[str, 
 
     The index of each job's history is asked for its first row, all in one statement.
     """
-    firsts: list[Any] = [
-        Subquery(among.filter(job=job.name).order_by("-started_at").values("pk")[:1])
-        for job in jobs
-    ]
-    return {run.job: run for run in JobRun.objects.filter(pk__in=firsts)}
+    newest = among.filter(job=EACH).order_by("-started_at")[:1]
+    found = for_each([job.name for job in jobs], newest)
+    return {run.job: run for run in found}

@@ -27,7 +27,7 @@ from django.db.models import (
 from django.db.models.functions import Cast
 from django_q.models import Schedule
 
-from apps.core.batches import for_each
+from apps.core.batches import EACH, for_each
 from apps.core.days import Clock
 from apps.core.problems import BadOption
 from apps.jobs.job import Job, registry
@@ -43,7 +43,6 @@ JITTER = timedelta(minutes=1)  # the scheduler looks twice a minute
 SHORTEST = timedelta(minutes=1.5)  # a silence that says nothing, whatever the cron
 MEASURED = 30  # how many runs say what is usual
 FEWEST = 5  # fewer say nothing
-ANY = "any job"  # stands in a query for the name that has its turn
 
 _STEPS = {
     Schedule.HOURLY: HOUR,
@@ -298,11 +297,11 @@ def _silences(
     The last one goes on: it begins with the last run. Of a job that never ran there is none.
     """
     acted = JobRun.objects.filter(_ACTED).only("job", "silent_since", "started_at")
-    newest = acted.of(ANY).order_by("-started_at")[:1]
+    newest = acted.of(EACH).order_by("-started_at")[:1]
     silent = acted.filter(job__in=names, silent_since__isnull=False, started_at__gte=since)
     last: dict[str, datetime] = {}
     ended: dict[str, set[tuple[datetime, datetime]]] = defaultdict(set)
-    for run in for_each(names, newest, silent, stand_in=ANY):
+    for run in for_each(names, newest, silent):
         last[run.job] = max(run.started_at, last.get(run.job, run.started_at))
         if run.silent_since and run.started_at >= since:
             ended[run.job].add((run.silent_since, run.started_at))
@@ -327,7 +326,7 @@ def usual_lengths(jobs: Collection[str], *, before: datetime | None = None) -> d
     Those that began before a time, if one is named; too few say nothing.
     """
     ended = (
-        JobRun.objects.of(ANY)
+        JobRun.objects.of(EACH)
         .real()
         .filter(state__in=[JobRun.State.DONE, JobRun.State.PARTIAL], ended_at__isnull=False)
     )
@@ -335,7 +334,7 @@ def usual_lengths(jobs: Collection[str], *, before: datetime | None = None) -> d
         ended = ended.filter(started_at__lt=before)
     newest = ended.order_by("-started_at").only("job", "started_at", "ended_at")[:MEASURED]
     lengths: dict[str, list[float]] = defaultdict(list)
-    for run in for_each(jobs, newest, stand_in=ANY):
+    for run in for_each(jobs, newest):
         if run.took is not None:
             lengths[run.job].append(run.took.total_seconds())
     return {job: _usual(took) for job, took in lengths.items() if len(took) >= FEWEST}

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.contacts.models import Contact
-from apps.core.batches import batched, by_key, for_each, pages
+from apps.core.batches import EACH, batched, by_key, for_each, pages
 from tests.factories import ContactFactory, FirmFactory
 
 pytestmark = pytest.mark.django_db
@@ -109,19 +109,19 @@ def test_asks_the_same_of_each_in_one_statement() -> None:
         firm = FirmFactory(slug=slug)
         for name in names:
             ContactFactory(firm=firm, display_name=name)
-    of_firm = Contact.objects.filter(firm__slug="any firm").only("display_name")
+    of_firm = Contact.objects.filter(firm__slug=EACH).only("display_name")
     last_two = of_firm.order_by("-display_name")[:2]
     with CaptureQueriesContext(connection) as asked:
-        found = for_each(["alder", "birch", "nobody's"], last_two, stand_in="any firm")
+        found = for_each(["alder", "birch", "nobody's"], last_two)
         assert sorted(one.display_name for one in found) == ["c", "d", "x", "y"]
     assert len(asked) == 1
     first = of_firm.order_by("display_name")[:1]
     once = Contact.objects.filter(display_name="y").only("display_name")
-    told = for_each(["alder", "cedar"], first, last_two, once, stand_in="any firm")
+    told = for_each(["alder", "cedar"], first, last_two, once)
     assert sorted(one.display_name for one in told) == ["a", "c", "d", "y", "z", "z"]
 
 
 def test_asks_nothing_for_nobody() -> None:
     with CaptureQueriesContext(connection) as asked:
-        assert list(for_each([], Contact.objects.all(), stand_in="any firm")) == []
+        assert list(for_each([], Contact.objects.all())) == []
     assert len(asked) == 0
