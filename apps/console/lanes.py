@@ -233,12 +233,12 @@ def _draw_pauses(lane: Lane, span: Span) -> None:
 def _draw_runs(lane: Lane, span: Span, found: Sequence[Tally], *, by_cell: bool) -> None:
     for tally in found:
         lane.counts[tally.state] += tally.runs
-        if TONES[State(tally.state)] == "bad":
+        if TONES[tally.state] == "bad":
             lane.newest_bad = max(tally.newest, lane.newest_bad or 0)
     if not by_cell:
         order = [*reversed(WORST_FIRST)]  # what is worst is drawn last, on top
-        for tally in sorted(found, key=lambda t: order.index(TONES[State(t.state)])):
-            tone = TONES[State(tally.state)]
+        for tally in sorted(found, key=lambda t: order.index(TONES[t.state])):
+            tone = TONES[tally.state]
             words = (
                 f"{_local(tally.first, span)}: {_counted(Counter({tally.state: tally.runs}))}"
             )
@@ -254,10 +254,10 @@ def _draw_runs(lane: Lane, span: Span, found: Sequence[Tally], *, by_cell: bool)
         tones: Counter[str] = Counter()
         for tally in within:
             states[tally.state] += tally.runs
-            tones[TONES[State(tally.state)]] += tally.runs
+            tones[TONES[tally.state]] += tally.runs
         words = f"{span.edges_in_words[number]}: {_counted(states)}"
         worst = next(tone for tone in WORST_FIRST if tone in tones)
-        newest = max(t.newest for t in within if TONES[State(t.state)] == worst)
+        newest = max(t.newest for t in within if TONES[t.state] == worst)
         run = newest if worst in {"bad", "warn"} else None
         shape: Mapping[str, Any] = {}
         if run and tones["good"] > tones[worst]:
@@ -298,7 +298,7 @@ def _draw_future(
     cells: Counter[int] = Counter()
     for timing in timings:
         for number, at in enumerate(timing.times(max(now, span.start), now + YEAR)):
-            if any(pause.touches(at, at) for pause in lane.pauses):
+            if lane.pauses and any(pause.touches(at, at) for pause in lane.pauses):
                 continue
             if lane.next_at is None or at < lane.next_at:
                 lane.next_at = at

@@ -32,4 +32,4 @@ OUTCOMES = {
     Outcome.FAILED: ("✗", "bad", _("failed")),
     Outcome.STALE: ("~", "warn", _("stale")),
 }
-TONES = {state: tone for state, (_sign, tone, _word) in STATES.items()}
+TONES = {state.value: tone for state, (_sign, tone, _word) in STATES.items()}  # by plain text

@@ -165,7 +165,7 @@ def bars(runs: Sequence[JobRun]) -> list[Bar]:
     drawn = []
     for number, (run, seconds) in enumerate(zip(runs, lengths, strict=True)):
         height = round(max(seconds / longest * (TALL - 4), 4), 1)
-        tone = TONES[JobRun.State(run.state)]
+        tone = TONES[run.state]
         drawn.append(Bar(run, number * (BAR + GAP), round(TALL - height, 1), height, tone))
     return drawn
 
