@@ -2,10 +2,10 @@
 
 Of ten letters six are plain, three have HTML, one has a file.
 
-Beside it, in processes of their own: IMAPClient fetching the same bytes, 25 letters at a
-time, and the standard library reading them (``policy.default``: header, bodies, files); and
-the same files put into the storage, eight at a time, with nothing written down. What the job
-takes beyond these is the books: letters, entries, tickets, documents.
+Beside it, in processes of their own: IMAPClient fetching the same bytes, as many letters at a
+time as the job does, and the standard library reading them (``policy.default``: header, bodies,
+files); and the same files put into the storage, eight at a time, with nothing written down. What
+the job takes beyond these is the books: letters, entries, tickets, documents.
 """
 
 import os

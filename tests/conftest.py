@@ -73,7 +73,12 @@ def _asks_for_a_database(item: pytest.Item) -> bool:
 
 
 def _is_about_the_database(item: pytest.Item) -> bool:
-    """Whether another database may make a difference: by fixture, or for a real cluster."""
+    """Whether another database may make a difference; what only one can prove has no other run.
+
+    For a real cluster it does, whose database is not the test's own.
+    """
+    if item.get_closest_marker("postgres"):
+        return True
     if item.get_closest_marker("browser"):
         return False
     return _asks_for_a_database(item) or "file_database" in getattr(item, "fixturenames", ())

@@ -16,11 +16,10 @@ from apps.integrations.asking import ask_at_once
 from apps.integrations.storage import Storage, get_storage
 from apps.mailbox.models import EmailConnection, EmailMessage
 from apps.mailbox.parsing import Unreadable, parse_letter
+from apps.mailbox.services.visits import PAGE
 from benchmarks.phases.measuring import Figures, migrate, run_job
 from benchmarks.world import make_firms
 from tests.servers.imap import HOST, PASSWORD
-
-TOGETHER = 25  # letters in one request
 
 
 def world(port: int, user: str) -> Figures:
@@ -54,7 +53,7 @@ def bare(port: int, user: str) -> Figures:
         client._imap.debug = 0  # as the job has it: nothing is told line by line
         client.login(user, PASSWORD)
         client.select_folder("INBOX", readonly=True)
-        for uids in batched(client.search(), TOGETHER):
+        for uids in batched(client.search(), PAGE):
             started = time.perf_counter()
             told = client.fetch(uids, ["BODY.PEEK[]"])
             fetched = time.perf_counter()
@@ -71,7 +70,7 @@ def store(maildir: str) -> Figures:
     seconds = 0.0
     with closing(get_storage()) as storage:
         put = partial(_put, storage)
-        for some in batched(enumerate(paths), TOGETHER):
+        for some in batched(enumerate(paths), PAGE):
             files = [
                 (f"bare/{number}/{part}", content)
                 for number, path in some
