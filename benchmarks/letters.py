@@ -3,9 +3,9 @@
 Of ten letters six are plain, three have HTML, one has a file.
 
 Beside it, in processes of their own: IMAPClient fetching the same bytes, as many letters at a
-time as the job does, and the standard library reading them (``policy.default``: header, bodies,
-files); and the same files put into the storage, eight at a time, with nothing written down. What
-the job takes beyond these is the books: letters, entries, tickets, documents.
+time as the job does, and the standard library reading them (``policy.default``: header,
+bodies, files); and the same files put into the storage, eight at a time, with nothing written
+down. What the job takes beyond these is the books: letters, entries, tickets, documents.
 """
 
 import os
