@@ -84,6 +84,7 @@ class Span:
 
     @cached_property
     def edges_in_words(self) -> list[str]:
+        """Where cells begin, as their marks say it: written once for all lanes."""
         return [_local(edge, self) for edge in self.edges]
 
     def labels(self) -> Iterator["Label"]:
